@@ -1,0 +1,143 @@
+"""`eomd query` and `eomd modify`: hand a file in, follow it, fetch the result."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eomd.cli.api_options import api_command
+from eomd.cli.client import Client
+from eomd.cli.follow import follow
+from eomd.cli.progress import Meter
+
+EXIT_SOME_FAILED = 3
+
+#: config fields that are sent only where they were given
+_OPTIONAL = ("description", "amount", "duplicates")
+
+
+def hand_in_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what query and modify have in common."""
+    source = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+    for option in (
+        click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+                     help="Where the result goes; else standard output, or on a terminal a file beside you."),
+        click.option("--operatorname", metavar="NAME", help="Who asks [default: your login name]."),
+        click.option("--operatorid", type=click.IntRange(min=0), metavar="ID",
+                     help="Who asks [default: your user id]."),
+        click.option("--description", metavar="TEXT", help="What it is for."),
+        click.option("--eids", required=True, metavar="EID,…", help="The counters, in the result's order."),
+        click.option("--cluster", required=True, metavar="NAME"),
+        click.argument("file", type=source),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@hand_in_options
+@api_command
+def query(client: Client, file: Path, output: Path | None, **fields: Any) -> int:
+    """Read counters for the users of FILE.
+
+    Exit code 0: all rows OK, 3: some failed, 1: anything else.
+    """
+    return _hand_in(client, "query", file, output, fields)
+
+
+@click.command()
+@hand_in_options
+@click.option("--mode", required=True, type=click.Choice(["inc", "dec", "set"]))
+@click.option("--amount", type=int, help="One amount for all; the file may then hold users alone.")
+@click.option(
+    "--duplicates", type=click.Choice(["refuse", "allow", "last"]), help="A user twice in the file."
+)
+@click.option("--dry-run", is_flag=True, help="Modify nothing; the result shows before and would-be after.")
+@api_command
+def modify(client: Client, file: Path, output: Path | None, **fields: Any) -> int:
+    """Change counters for the users of FILE.
+
+    Exit code 0: all rows OK, 3: some failed, 1: anything else.
+    """
+    return _hand_in(client, "modify", file, output, fields)
+
+
+def _hand_in(client: Client, model: str, source: Path, output: Path | None, fields: dict[str, Any]) -> int:
+    config = make_config(fields)
+    with Meter("upload", "bytes") as meter:
+        operation = client.hand_in(model, config, source, meter.update)
+    number = operation["id"]
+    click.echo(f"operation {number}", err=True)
+    try:
+        operation = follow(client, operation)
+        _fetch(client, operation, output, source)
+    except KeyboardInterrupt:
+        click.echo(f"eomd: operation {number} goes on; see: eomd operations show {number}", err=True)
+        raise
+    click.echo(describe_end(operation), err=True)
+    return exit_code(operation)
+
+
+def make_config(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a hand-in's config from the options given."""
+    config = {name: value for name, value in fields.items() if name not in _OPTIONAL or value is not None}
+    if config.get("operatorid") is None:
+        config["operatorid"] = os.getuid()
+    config["operatorname"] = config.get("operatorname") or _login_name()
+    return config
+
+
+def _login_name() -> str:
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    return str(os.getuid())
+
+
+def describe_end(operation: dict[str, Any]) -> str:
+    """Return an ended operation in a line."""
+    rows = operation["rows"]
+    parts = [f"{rows['ok']:,} of {rows['total']:,} rows OK"]
+    parts += [f"{rows[name]:,} {name}" for name in ("failed", "uncertain") if rows[name]]
+    message = f": {operation['message']}" if operation["message"] else ""
+    return f"operation {operation['id']} {operation['state']}, {', '.join(parts)}{message}"
+
+
+def exit_code(operation: dict[str, Any]) -> int:
+    """Return 0 for all rows OK, 3 for some failed, 1 for an operation that did not go to its end."""
+    return {"succeeded": 0, "partial": EXIT_SOME_FAILED}.get(operation["state"], 1)
+
+
+def _fetch(client: Client, operation: dict[str, Any], output: Path | None, source: Path) -> None:
+    name = operation["resultname"]
+    if not name:
+        return
+    if output is None and not sys.stdout.isatty():
+        with Meter("download", "bytes") as meter:
+            client.download(name, sys.stdout.buffer, meter.update)
+        sys.stdout.buffer.flush()
+        return
+    output = output or Path(f"{source.stem}-{operation['id']}-result.csv")
+    _save(client, name, output)
+    click.echo(f"result: {output}", err=True)
+
+
+def _save(client: Client, name: str, output: Path) -> None:
+    """Write the result beside its place, then rename: what stands at `output` is whole."""
+    if output.exists() and not output.is_file():
+        with Meter("download", "bytes") as meter, output.open("wb") as out:
+            client.download(name, out, meter.update)
+        return
+    partial = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        with Meter("download", "bytes") as meter, partial.open("wb") as out:
+            client.download(name, out, meter.update)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,99 @@
+"""`eomd operations`: look at operations, stop them, let them go on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from eomd.cli.api_options import api_command
+from eomd.cli.client import Client
+from eomd.cli.context import config_option
+from eomd.cli.table import format_table
+from eomd.model import Model, State
+
+_FIELDS = ("state", "model", "mode", "cluster", "eids", "note", "description", "operatorname", "operatorid",
+           "rows_per_s", "eta_s", "paused_by", "message", "sourcename", "resultname", "logname",
+           "create_time", "last_modify_time")  # fmt: skip
+
+
+@click.group()
+@config_option
+def operations() -> None:
+    """List, show, cancel, pause and resume operations."""
+
+
+@operations.command("list")
+@click.option("--state", type=click.Choice([state.value for state in State]))
+@click.option("--cluster", metavar="NAME")
+@click.option("--model", type=click.Choice([model.value for model in Model]))
+@click.option("--operatorid", type=int, metavar="ID")
+@click.option("--from", "from_", metavar="TIME", help="Handed in at or after it (RFC 3339).")
+@click.option("--to", metavar="TIME", help="Handed in before it.")
+@click.option("-q", "--search", "q", metavar="TEXT", help="In the description.")
+@click.option("--page", type=click.IntRange(min=1), default=1)
+@click.option("--page-size", type=click.IntRange(1, 200), default=20)
+@click.option("--json", "as_json", is_flag=True)
+@api_command
+def list_(client: Client, as_json: bool, from_: str | None, **filters: Any) -> None:
+    """List operations, newest first."""
+    answer = client.get("/queryoperationsbyoperatorid", **filters, **{"from": from_})
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        return
+    head = ("ID", "STATE", "CLUSTER", "WHAT", "ROWS", "FAILED", "OPERATOR", "TIME", "DESCRIPTION")
+    click.echo(format_table(head, [_row(item) for item in answer["items"]]))
+    shown = len(answer["items"])
+    if shown < answer["total"]:
+        click.echo(f"{shown} of {answer['total']}, page {answer['page']}", err=True)
+
+
+def _row(item: dict[str, Any]) -> tuple[object, ...]:
+    rows = item["rows"]
+    what = item["note"] or f"{item['model']} {','.join(map(str, item['eids']))}"
+    done = f"{rows['done']}/{rows['total']}"
+    lost = rows["failed"] + rows["uncertain"]
+    time = item["create_time"][:19].replace("T", " ")
+    who = item["operatorname"] or item["operatorid"]
+    return item["id"], item["state"], item["cluster"], what, done, lost, who, time, item["description"]
+
+
+@operations.command()
+@click.argument("id", type=int)
+@click.option("--json", "as_json", is_flag=True)
+@api_command
+def show(client: Client, id: int, as_json: bool) -> None:
+    """Show one operation."""
+    _show(client.get(f"/operations/{id}"), as_json)
+
+
+def _show(operation: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(operation, ensure_ascii=False, indent=2))
+        return
+    rows = ", ".join(f"{count} {name}" for name, count in operation["rows"].items())
+    lines = [("id", operation["id"]), ("rows", rows)]
+    for name in _FIELDS:
+        value = operation.get(name)
+        if value not in (None, "", []):
+            lines.append((name, ",".join(map(str, value)) if isinstance(value, list) else value))
+    click.echo(format_table(("", ""), lines).lstrip())
+
+
+def _action(name: str, summary: str) -> None:
+    @operations.command(name, help=summary)
+    @click.argument("id", type=int)
+    @click.option("--json", "as_json", is_flag=True)
+    @api_command
+    def act(client: Client, id: int, as_json: bool) -> None:
+        operation = client.send("POST", f"/operations/{id}/{name}")
+        if as_json:
+            _show(operation, as_json)
+        else:
+            click.echo(f"operation {id} is {operation['state']}")
+
+
+_action("cancel", "End an operation; what is in flight is awaited.")
+_action("pause", "Stop an operation until it is resumed.")
+_action("resume", "Let a paused operation go on.")

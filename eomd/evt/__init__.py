@@ -1,0 +1,1 @@
+"""Speaking to clusters: codec, connection, pool and the simulated cluster. Knows nothing of files or SQL."""

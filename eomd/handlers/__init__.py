@@ -1,0 +1,1 @@
+"""Being asked: thin Tornado handlers, one file per resource; no SQL, no frames, no CSV."""

@@ -1,0 +1,75 @@
+"""GET /operations/ID/events, one operation to its end, and GET /events, the overview page."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from eomd.handlers.answer import encode
+from eomd.handlers.event_stream import EventStreamHandler
+from eomd.handlers.requests import Nothing
+from eomd.handlers.views import operation_view
+from eomd.model import Operation
+
+
+class OperationEventsHandler(EventStreamHandler):
+    """`progress` while it goes on, `end` once; each carries the whole operation, so that none is missed."""
+
+    async def get(self, id: str) -> None:
+        self.parameters(Nothing)
+        operation_id = self.parse_id(id)
+        with closing(self.context.desk.subscribe(operation_id)) as subscription:
+            operation = await self.context.desk.operation(operation_id)
+            if operation.state.ended and self._knows(operation):
+                # tells a browser's EventSource not to come back
+                self.set_status(204)
+                self.finish()
+                return
+            await self.open_stream()
+            if await self.news([operation]) is not None:
+                await self.follow(subscription)
+        self.finish()
+
+    async def news(self, operations: list[Operation]) -> bool | None:
+        for operation in operations:
+            name = "end" if operation.state.ended else "progress"
+            view = operation_view(operation, *self.context.desk.rate(operation.id))
+            if not await self.send_event(name, view, _event_id(operation)) or operation.state.ended:
+                return None
+        return bool(operations)
+
+    def _knows(self, operation: Operation) -> bool:
+        return self.request.headers.get("Last-Event-ID") == _event_id(operation)
+
+
+class OverviewEventsHandler(EventStreamHandler):
+    """`operation` as they change; `clusters`, `ledger` and `health` at first and as they change."""
+
+    async def get(self) -> None:
+        self.parameters(Nothing)
+        self._parts: dict[str, bytes] = {}
+        with closing(self.context.desk.subscribe(None)) as subscription:
+            await self.open_stream()
+            if await self.news([]) is not None:
+                await self.follow(subscription)
+        self.finish()
+
+    async def news(self, operations: list[Operation]) -> bool | None:
+        for operation in operations:
+            view = operation_view(operation, *self.context.desk.rate(operation.id))
+            if not await self.send_event("operation", view):
+                return None
+        sent = bool(operations)
+        for name, part in self.context.overview().items():
+            content = encode(part)
+            if self._parts.get(name) == content:
+                continue
+            self._parts[name] = content
+            if not await self.send_event(name, part):
+                return None
+            sent = True
+        return sent
+
+
+def _event_id(operation: Operation) -> str:
+    """Name what an event told: the same id, the same news."""
+    return f"{operation.id}-{operation.state.value}-{operation.counts.done}"

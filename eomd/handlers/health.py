@@ -1,0 +1,14 @@
+"""GET /health: whether the service is well, for anybody; which part is not, with a token."""
+
+from __future__ import annotations
+
+from eomd.handlers.base import ApiHandler
+from eomd.handlers.requests import Nothing
+
+
+class HealthHandler(ApiHandler):
+    async def get(self) -> None:
+        self.parameters(Nothing)
+        self.answer(self.context.health(with_components=self.caller is not None))
+
+    head = get

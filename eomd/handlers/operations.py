@@ -1,0 +1,90 @@
+"""Operations: the list, one of them, its rows and summary, and what a person may do to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eomd.handlers.access import demand
+from eomd.handlers.base import ApiHandler
+from eomd.handlers.requests import Nothing, OperationsRequest, RowsRequest
+from eomd.handlers.views import OperationView, operation_view
+from eomd.model import Operation, Role
+from eomd.storage.ledger import OperationFilter
+
+
+class _Viewing(ApiHandler):
+    def view(self, operation: Operation) -> OperationView:
+        return operation_view(operation, *self.context.desk.rate(operation.id))
+
+
+class OperationsHandler(_Viewing):
+    """The page of operations that the MIS shows; asked by query string or by JSON."""
+
+    async def get(self) -> None:
+        await self._list(self.parameters(OperationsRequest))
+
+    async def post(self) -> None:
+        self.parameters(Nothing)
+        await self._list(self.fields(OperationsRequest))
+
+    async def _list(self, request: OperationsRequest) -> None:
+        if request.operatorid is None:
+            # everybody's operations
+            demand(self.asking(), Role.APPROVER)
+        total, items = await self.context.desk.operations(_filter(request))
+        self.answer(
+            {
+                "total": total,
+                "page": request.page,
+                "page_size": request.page_size,
+                "items": [self.view(item) for item in items],
+            }
+        )
+
+
+class OperationHandler(_Viewing):
+    async def get(self, id: str) -> None:
+        self.parameters(Nothing)
+        self.answer(self.view(await self.context.desk.operation(self.parse_id(id))))
+
+
+class RowsHandler(ApiHandler):
+    async def get(self, id: str) -> None:
+        request = self.parameters(RowsRequest)
+        operation = self.parse_id(id)
+        self.answer(await self.context.desk.rows(operation, request.status, request.offset, request.limit))
+
+
+class SummaryHandler(ApiHandler):
+    async def get(self, id: str) -> None:
+        self.parameters(Nothing)
+        self.answer(await self.context.desk.summary(self.parse_id(id)))
+
+
+class ActionHandler(_Viewing):
+    """Cancel, pause, resume: the route says which."""
+
+    def initialize(self, action: str, **rest: Any) -> None:  # type: ignore[override]
+        super().initialize(**rest)
+        self._action = action
+
+    async def post(self, id: str) -> None:
+        self.parameters(Nothing)
+        self.fields(Nothing)
+        desk = self.context.desk
+        act = {"cancel": desk.cancel, "pause": desk.pause, "resume": desk.resume}[self._action]
+        self.answer(self.view(await act(self.parse_id(id), self.asking())))
+
+
+def _filter(request: OperationsRequest) -> OperationFilter:
+    return OperationFilter(
+        operatorid=request.operatorid,
+        from_=request.from_,
+        to=request.to,
+        state=request.state,
+        cluster=request.cluster,
+        model=request.model,
+        q=request.q,
+        page=request.page,
+        page_size=request.page_size,
+    )

@@ -1,0 +1,198 @@
+"""The one table of routes: what is served, to whom, and what it takes and gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eomd.handlers.clusters import ClusterHandler, ClustersHandler
+from eomd.handlers.download import DownloadHandler
+from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
+from eomd.handlers.hand_in import HandInHandler
+from eomd.handlers.health import HealthHandler
+from eomd.handlers.metrics_page import MetricsHandler
+from eomd.handlers.nosdata import DefinitionsHandler
+from eomd.handlers.openapi import OpenApiHandler
+from eomd.handlers.operations import (
+    ActionHandler,
+    OperationHandler,
+    OperationsHandler,
+    RowsHandler,
+    SummaryHandler,
+)
+from eomd.handlers.requests import (
+    ClusterChange,
+    Definitions,
+    DownloadRequest,
+    ModifyConfig,
+    ModifyHandIn,
+    OperationsRequest,
+    QueryConfig,
+    QueryHandIn,
+    RowsRequest,
+    TokenRequest,
+)
+from eomd.handlers.root import RootHandler
+from eomd.handlers.route import Method, Route
+from eomd.handlers.tokens import TokenHandler, TokensHandler
+from eomd.handlers.upload import UploadHandler
+from eomd.handlers.views import (
+    ClusterEntry,
+    DefinitionsView,
+    HealthView,
+    NewTokenView,
+    OperationsView,
+    OperationView,
+    RootView,
+    RowsView,
+    TokenView,
+    UploadView,
+)
+from eomd.model import Role
+
+VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+
+
+def make_routes() -> list[Route]:
+    """Return every path that is served."""
+    return [*_mis_routes(), *_operation_routes(), *_setup_routes(), *_service_routes()]
+
+
+def _mis_routes() -> list[Route]:
+    """The five paths that the MIS has always called."""
+    listing: dict[str, Any] = {"role": VIEWER, "response": OperationsView, "mis": True}
+    download: dict[str, Any] = {
+        "role": VIEWER,
+        "parameters": DownloadRequest,
+        "mis": True,
+        "media_type": "text/csv",
+    }
+    return [
+        Route("/query", HandInHandler, {"POST": _hand_in("Read counters", QueryConfig, QueryHandIn)}),
+        Route("/modify", HandInHandler, {"POST": _hand_in("Change counters", ModifyConfig, ModifyHandIn)}),
+        Route(
+            "/queryoperationsbyoperatorid",
+            OperationsHandler,
+            {
+                "GET": Method("List operations, newest first", parameters=OperationsRequest, **listing),
+                "POST": Method("List operations, newest first", request=OperationsRequest, **listing),
+            },
+        ),
+        Route(
+            "/upload",
+            UploadHandler,
+            {
+                "POST": Method(
+                    "Keep a file for later hand-ins",
+                    OPERATOR,
+                    upload=True,
+                    response=UploadView,
+                    status=201,
+                    mis=True,
+                )
+            },
+        ),
+        Route(
+            "/download",
+            DownloadHandler,
+            {
+                "GET": Method("Fetch a source, result or log by its name", **download),
+                "HEAD": Method("Ask about a source, result or log", **download),
+            },
+        ),
+    ]
+
+
+def _hand_in(summary: str, config: type[QueryConfig], request: type[QueryHandIn | ModifyHandIn]) -> Method:
+    return Method(
+        summary, OPERATOR,
+        config=config, request=request, upload=True, response=OperationView, status=201, mis=True,
+    )  # fmt: skip
+
+
+def _operation_routes() -> list[Route]:
+    def get(summary: str, **more: Any) -> dict[str, Method]:
+        return {"GET": Method(summary, VIEWER, **more)}
+
+    actions = [
+        Route(
+            f"/operations/{{id}}/{action}",
+            ActionHandler,
+            {"POST": Method(f"{action.capitalize()} an operation", OPERATOR, response=OperationView)},
+            {"action": action},
+        )
+        for action in ("cancel", "pause", "resume")
+    ]
+    stream: dict[str, Any] = {"media_type": "text/event-stream"}
+    return [
+        Route("/operations/{id}", OperationHandler, get("One operation", response=OperationView)),
+        Route("/operations/{id}/events", OperationEventsHandler, get("Follow one operation", **stream)),
+        Route(
+            "/operations/{id}/rows",
+            RowsHandler,
+            get("Rows of the result", parameters=RowsRequest, response=RowsView),
+        ),
+        Route(
+            "/operations/{id}/summary", SummaryHandler, get("Figures of the result", response=dict[str, Any])
+        ),
+        *actions,
+        Route("/events", OverviewEventsHandler, get("Follow everything on the overview", **stream)),
+    ]
+
+
+def _setup_routes() -> list[Route]:
+    return [
+        Route(
+            "/clusters",
+            ClustersHandler,
+            {"GET": Method("List clusters", VIEWER, response=list[ClusterEntry])},
+        ),
+        Route(
+            "/clusters/{name}",
+            ClusterHandler,
+            {
+                "PATCH": Method(
+                    "Change a cluster's speed, park its operations",
+                    ADMIN,
+                    request=ClusterChange,
+                    response=ClusterEntry,
+                )
+            },
+        ),
+        Route(
+            "/nosdata",
+            DefinitionsHandler,
+            {
+                "GET": Method("The counters' definitions", VIEWER, response=DefinitionsView),
+                "PUT": Method(
+                    "Replace the counters' definitions", ADMIN, request=Definitions, response=DefinitionsView
+                ),
+            },
+        ),
+        Route(
+            "/tokens",
+            TokensHandler,
+            {
+                "GET": Method("List tokens", ADMIN, response=list[TokenView]),
+                "POST": Method(
+                    "Make a token; it is shown this once",
+                    ADMIN,
+                    request=TokenRequest,
+                    response=NewTokenView,
+                    status=201,
+                ),
+            },
+        ),
+        Route("/tokens/{id}", TokenHandler, {"DELETE": Method("Revoke a token", ADMIN, response=TokenView)}),
+    ]
+
+
+def _service_routes() -> list[Route]:
+    health = Method("How the service is", None, response=HealthView)
+    document = Method("This document", None, media_type="application/json")
+    root = Method("Where the API is", None, response=RootView)
+    return [
+        Route("/health", HealthHandler, {"GET": health, "HEAD": health}),
+        Route("/metrics", MetricsHandler, {"GET": Method("Prometheus", None, media_type="text/plain")}),
+        Route("/openapi.json", OpenApiHandler, {"GET": document}),
+        Route("/", RootHandler, {"GET": root, "HEAD": root}),
+    ]

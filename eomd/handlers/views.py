@@ -1,0 +1,238 @@
+"""How things look in answers: model → plain values for JSON, with the shapes that OpenAPI is generated from.
+
+No I/O, no tornado. Times are RFC 3339 with offset.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal, NotRequired
+
+# typing.TypedDict of Python 3.11 is refused by pydantic
+from typing_extensions import TypedDict
+
+from eomd.evt.cluster import NodeView
+from eomd.model import Counts, Operation, State
+from eomd.operations.clusters import ClusterView
+
+
+class CountsView(TypedDict):
+    total: int
+    done: int
+    ok: int
+    failed: int
+    uncertain: int
+
+
+class OperationView(TypedDict):
+    id: int
+    model: str
+    mode: str | None
+    cluster: str
+    eids: list[int]
+    note: str
+    description: str
+    operatorid: int
+    operatorname: str
+    dry_run: bool
+    parent: int | None
+    state: str
+    status: int | None
+    executed: int | None
+    handleres: int | None
+    paused_by: str | None
+    repeats: list[int]
+    rows: CountsView
+    rows_per_s: float
+    eta_s: float | None
+    message: str | None
+    sourcename: str | None
+    resultname: str | None
+    logname: str | None
+    create_time: str
+    last_modify_time: str
+
+
+class OperationsView(TypedDict):
+    total: int
+    page: int
+    page_size: int
+    items: list[OperationView]
+
+
+class RowsView(TypedDict):
+    #: of the rows that the filter lets through; null where nobody has counted them
+    total: int | None
+    columns: list[str]
+    rows: list[list[str]]
+
+
+class FileProblemView(TypedDict):
+    line: int
+    column: str | None
+    value: str | None
+    reason: str
+
+
+class UploadView(TypedDict):
+    sourcename: str
+    bytes: int
+    rows: int
+    encoding: str | None
+    delimiter: str | None
+    columns: list[str]
+    sample: list[list[str]]
+    problems: list[FileProblemView]
+    total_problems: int
+
+
+class NodeEntry(TypedDict):
+    address: str
+    #: as the node calls itself
+    name: str | None
+    state: str
+    since: str
+    latency_ms: float | None
+    connections: int
+    budget: int
+    inflight: int
+    capabilities: list[str]
+    last_error: str | None
+
+
+class ClusterEntry(TypedDict):
+    name: str
+    title: str
+    codec: str
+    state: str
+    rows_per_s: int
+    drain: bool
+    nodes: list[NodeEntry]
+
+
+class ClusterTitleView(TypedDict):
+    name: str
+    title: str
+
+
+class EidView(TypedDict):
+    cluster: str
+    eid: int
+    name: str
+    unit: str
+    minimum: int | None
+    maximum: int | None
+    editable: bool
+
+
+class DefinitionsView(TypedDict):
+    clusters: list[ClusterTitleView]
+    eids: list[EidView]
+
+
+class TokenView(TypedDict):
+    id: str
+    name: str
+    role: str
+    created: str
+    expires: str | None
+    revoked: str | None
+
+
+class NewTokenView(TokenView):
+    #: shown this once
+    token: str
+
+
+class HealthView(TypedDict):
+    status: Literal["ok", "degraded", "down"]
+    version: str
+    commit: str
+    started: str
+    #: with a token only
+    components: NotRequired[dict[str, Any]]
+
+
+class RootView(TypedDict):
+    service: str
+    version: str
+    api: str
+    openapi: str
+
+
+def format_time(time: datetime) -> str:
+    """Return RFC 3339 with offset; a time without one is UTC."""
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return aware.isoformat()
+
+
+def counts_view(counts: Counts) -> CountsView:
+    return {
+        "total": counts.total,
+        "done": counts.done,
+        "ok": counts.ok,
+        "failed": counts.failed,
+        "uncertain": counts.uncertain,
+    }
+
+
+def operation_view(operation: Operation, rows_per_s: float = 0, eta_s: float | None = None) -> OperationView:
+    """Return an operation as the API shows it. The old table's numbers of a foreign row are null."""
+    order = operation.order
+    numbers = operation.state.numbers if operation.state is not State.FOREIGN else (None, None, None)
+    return {
+        "id": operation.id,
+        "model": order.model.value,
+        "mode": order.mode.value if order.mode else None,
+        "cluster": order.cluster,
+        "eids": list(order.eids),
+        "note": order.note,
+        "description": order.description,
+        "operatorid": order.operatorid,
+        "operatorname": order.operatorname,
+        "dry_run": order.dry_run,
+        "parent": operation.parent,
+        "state": operation.state.value,
+        "status": numbers[0],
+        "executed": numbers[1],
+        "handleres": numbers[2],
+        "paused_by": operation.paused_by.value if operation.paused_by else None,
+        "repeats": [],
+        "rows": counts_view(operation.counts),
+        "rows_per_s": round(rows_per_s, 1),
+        "eta_s": None if eta_s is None else round(eta_s, 1),
+        "message": operation.message,
+        "sourcename": operation.sourcename,
+        "resultname": operation.resultname,
+        "logname": operation.logname,
+        "create_time": format_time(operation.create_time),
+        "last_modify_time": format_time(operation.last_modify_time),
+    }
+
+
+def cluster_view(cluster: ClusterView) -> ClusterEntry:
+    """Return a cluster with its nodes as the API shows them."""
+    return {
+        "name": cluster.name,
+        "title": cluster.title,
+        "codec": cluster.codec,
+        "state": cluster.state,
+        "rows_per_s": cluster.rows_per_s,
+        "drain": cluster.drained,
+        "nodes": [_node_view(node) for node in cluster.nodes],
+    }
+
+
+def _node_view(node: NodeView) -> NodeEntry:
+    return {
+        "address": node.address,
+        "name": node.name,
+        "state": node.state.value,
+        "since": format_time(node.since),
+        "latency_ms": None if node.latency_ms is None else round(node.latency_ms, 3),
+        "connections": node.connections,
+        "budget": node.budget,
+        "inflight": node.inflight,
+        "capabilities": list(node.capabilities),
+        "last_error": node.last_error,
+    }

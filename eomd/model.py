@@ -1,0 +1,284 @@
+"""The words of the domain: models, modes, states, row statuses and the records made of them. No I/O.
+
+Imports neither numpy nor anything of eomd but `errors`, so that the watchdog may use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, IntEnum, StrEnum
+from typing import NamedTuple
+
+EIDS_MAX = 16
+EID_MAX = 2**32 - 1
+USER_MAX = 2**63 - 1
+VALUE_MAX = 2**63 - 1
+VALUE_MIN = -(2**63)
+DESCRIPTION_CHARACTERS_MAX = 255
+
+
+class Model(StrEnum):
+    """The ledger's `conf.model`."""
+
+    QUERY = "query"
+    MODIFY = "modify"
+
+
+class Mode(StrEnum):
+    """What a modify does to a counter. The value of RESTORE is used by undo alone."""
+
+    INC = "inc"
+    DEC = "dec"
+    SET = "set"
+    RESTORE = "restore"
+
+
+class Duplicates(StrEnum):
+    """What becomes of a user that stands in a file twice."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
+    LAST = "last"
+
+
+class PausedBy(StrEnum):
+    """Why an operation is paused. Only a person lifts PERSON, BRAKE and CANARY."""
+
+    PERSON = "person"
+    CLUSTER = "cluster"
+    DISK = "disk"
+    BRAKE = "brake"
+    CANARY = "canary"
+
+
+class Role(IntEnum):
+    """Who may do what; each role may do what the lower ones may."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    APPROVER = 3
+    ADMIN = 4
+
+    @classmethod
+    def parse(cls, name: str) -> Role:
+        """Raise KeyError for a name that is not a role."""
+        return cls[name.upper()]
+
+    def format(self) -> str:
+        return self.name.lower()
+
+
+class LedgerNumbers(NamedTuple):
+    """How a state stands in the old table."""
+
+    status: int
+    executed: int
+    handleres: int
+
+
+class State(Enum):
+    """An operation's state, in the operator's words, with its numbers in `define_optgroup`."""
+
+    QUEUED = "queued"
+    AWAITING_APPROVAL = "awaiting_approval"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    FOREIGN = "foreign"
+
+    @property
+    def numbers(self) -> LedgerNumbers:
+        """Raise KeyError for FOREIGN: such a row is never written."""
+        return _NUMBERS[self]
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+
+_NUMBERS = {
+    State.QUEUED: LedgerNumbers(0, 0, 0),
+    State.AWAITING_APPROVAL: LedgerNumbers(1, 0, 0),
+    State.RUNNING: LedgerNumbers(2, 0, 0),
+    State.PAUSED: LedgerNumbers(3, 0, 0),
+    State.SUCCEEDED: LedgerNumbers(10, 1, 10),
+    State.PARTIAL: LedgerNumbers(11, 1, 11),
+    State.FAILED: LedgerNumbers(20, 1, 20),
+    State.CANCELLED: LedgerNumbers(21, 1, 21),
+    State.REJECTED: LedgerNumbers(22, 1, 22),
+}
+STATE_OF_STATUS = {numbers.status: state for state, numbers in _NUMBERS.items()}
+
+ENDED = frozenset({State.SUCCEEDED, State.PARTIAL, State.FAILED, State.CANCELLED, State.REJECTED})
+UNFINISHED = frozenset({State.QUEUED, State.AWAITING_APPROVAL, State.RUNNING, State.PAUSED})
+
+#: Every edge of the operation's state machine; all others are refused.
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RUNNING, State.PAUSED, State.CANCELLED, State.FAILED}),
+    State.AWAITING_APPROVAL: frozenset({State.QUEUED, State.REJECTED, State.CANCELLED}),
+    State.RUNNING: frozenset({State.PAUSED, State.SUCCEEDED, State.PARTIAL, State.FAILED, State.CANCELLED}),
+    State.PAUSED: frozenset({State.QUEUED, State.RUNNING, State.CANCELLED, State.FAILED}),
+}
+
+#: The states a person's action is allowed in.
+ACTIONS: dict[str, frozenset[State]] = {
+    "cancel": UNFINISHED,
+    "pause": frozenset({State.QUEUED, State.RUNNING}),
+    "resume": frozenset({State.PAUSED}),
+}
+
+
+def may_become(state: State, following: State) -> bool:
+    """Tell whether the state machine has this edge."""
+    return following in TRANSITIONS.get(state, frozenset())
+
+
+class RowStatus(IntEnum):
+    """What became of a row. Up to INTERNAL as the wire says it; from 200 on eomd's own."""
+
+    OK = 0
+    REPLAYED = 1
+    NO_SUCH_USER = 10
+    NO_SUCH_EID = 11
+    OUT_OF_RANGE = 12
+    USER_LOCKED = 13
+    READ_ONLY = 14
+    CONFLICT = 15
+    TOKEN_MISUSED = 16
+    BUSY = 20
+    INTERNAL = 21
+    #: sent, and nobody knows whether it was done
+    UNCERTAIN = 200
+    #: never sent, or sent and surely not done, before the operation was cancelled
+    NOT_SENT = 201
+    #: a later line of the same user was sent instead; counts as ok
+    SUPERSEDED = 202
+    #: not answered yet; never leaves the server
+    PENDING = 255
+
+    @property
+    def result_name(self) -> str:
+        """The name in a result file: REPLAYED is written OK."""
+        return "OK" if self is RowStatus.REPLAYED else self.name
+
+
+#: `detail` where no counter decided
+NO_DETAIL = 255
+
+OK_STATUSES = frozenset({RowStatus.OK, RowStatus.REPLAYED, RowStatus.SUPERSEDED})
+FINAL_FAILURES = frozenset(s for s in RowStatus if 10 <= s <= 16)
+RETRIED_STATUSES = frozenset({RowStatus.BUSY, RowStatus.INTERNAL})
+
+
+class NodeState(StrEnum):
+    """A cluster's node as the connections see it."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    DRAINING = "draining"
+    DOWN = "down"
+    MISCONFIGURED = "misconfigured"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddress:
+    """A node of a cluster and its budget."""
+
+    host: str
+    port: int
+    #: connections at most, the watchdog's probe aside
+    connections: int = 4
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows of an operation by what became of them."""
+
+    total: int = 0
+    #: answered, in whatever way; NOT_SENT rows are not
+    done: int = 0
+    #: OK, REPLAYED and SUPERSEDED
+    ok: int = 0
+    failed: int = 0
+    uncertain: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an operator asked for: the validated `config` of a hand-in, without the file."""
+
+    model: Model
+    cluster: str
+    #: 1 … EIDS_MAX of them, no duplicates, in the operator's order
+    eids: tuple[int, ...]
+    #: None for a query
+    mode: Mode | None = None
+    #: one amount for every row and EID; None where the file holds them
+    amount: int | None = None
+    duplicates: Duplicates = Duplicates.ALLOW
+    dry_run: bool = False
+    description: str = ""
+    operatorid: int = 0
+    operatorname: str = ""
+
+    @property
+    def note(self) -> str:
+        """The ledger's record of a modify: `inc_1001,1002`; empty for a query."""
+        return f"{self.mode}_{','.join(map(str, self.eids))}" if self.mode else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One hand-in, as the ledger and the API show it."""
+
+    id: int
+    #: of the hand-in; None for a foreign row
+    uuid: str | None
+    #: the wire's operation: u63, drawn at random; None for a foreign row
+    number: int | None
+    order: Order
+    state: State
+    counts: Counts
+    create_time: datetime
+    last_modify_time: datetime
+    paused_by: PausedBy | None = None
+    message: str | None = None
+    parent: int | None = None
+    #: how it came from its parent: `commit`, `retry`, `undo`; None without one
+    kind: str | None = None
+    #: as the operator's machine named the file
+    original_name: str = ""
+    sourcename: str | None = None
+    resultname: str | None = None
+    logname: str | None = None
+    #: when retention removed its files
+    removed_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EidDefinition:
+    """One row of `define_nosdata_evt`."""
+
+    cluster: str
+    eid: int
+    name: str = ""
+    unit: str = ""
+    minimum: int | None = None
+    maximum: int | None = None
+    editable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTitle:
+    """One row of `define_nosdata_cluster`."""
+
+    name: str
+    title: str

@@ -1,0 +1,1 @@
+"""Doing the work: hand-in, running, scheduling and summing up of operations."""

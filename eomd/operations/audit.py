@@ -1,0 +1,42 @@
+"""Who did what, from where, when: one entry in the ledger per act of a person."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from eomd.errors import UnavailableError
+from eomd.model import Role
+from eomd.storage.ledger import AuditEntry, Ledger
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks."""
+
+    #: `token mis`, `uid 0`, `mis network`
+    name: str
+    role: Role
+    #: where the request came from
+    address: str
+
+
+class Audit:
+    """Only ever appended to."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def note(self, caller: Caller, action: str, subject: str, detail: Mapping[str, Any]) -> None:
+        """Write an entry; while the ledger is away it goes to the server's log instead."""
+        now = datetime.now(UTC)
+        entry = AuditEntry(now, caller.name, action, subject, dict(detail), caller.address)
+        try:
+            await self._ledger.audit(entry)
+        except UnavailableError:
+            log.warning("audit entry kept here alone: %s %s %s", caller.name, action, subject)

@@ -1,0 +1,104 @@
+"""The configured clusters as people see and steer them: pace, drain, and how each node stands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from eomd.errors import NotFoundError
+from eomd.evt.cluster import Cluster, NodeView
+from eomd.operations.definitions import Definitions
+from eomd.operations.tools import Tools
+from eomd.storage.files import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    name: str
+    title: str
+    codec: str
+    #: 0 = as fast as it goes
+    rows_per_s: int
+    drained: bool
+    #: at least one node is up
+    reachable: bool
+    nodes: tuple[NodeView, ...]
+
+    @property
+    def state(self) -> str:
+        """One word for health: drained, up, degraded or down."""
+        if self.drained:
+            return "drained"
+        if not self.reachable:
+            return "down"
+        return "up" if all(node.state == "up" for node in self.nodes) else "degraded"
+
+
+class ClusterOffice:
+    """What a person set is kept in the data folder and wins over the configuration."""
+
+    def __init__(
+        self,
+        clusters: Mapping[str, Cluster],
+        titles: Mapping[str, str],
+        definitions: Definitions,
+        tools: Tools,
+    ) -> None:
+        self._clusters, self._titles, self._definitions, self._tools = clusters, titles, definitions, tools
+        self._path = tools.data.path / "clusters.json"
+
+    def restore(self) -> None:
+        """Set again what a person set in an earlier life. Blocks."""
+        for name, wish in _read(self._path).items():
+            if (cluster := self._clusters.get(name)) is not None:
+                cluster.rows_per_s = int(wish.get("rows_per_s", cluster.rows_per_s))
+                cluster.drained = bool(wish.get("drain", False))
+
+    def views(self) -> list[ClusterView]:
+        return [self._view(name) for name in sorted(self._clusters)]
+
+    def _view(self, name: str) -> ClusterView:
+        cluster = self._clusters[name]
+        title = self._titles.get(name) or self._definitions.title(name) or name
+        return ClusterView(
+            name=name,
+            title=title,
+            codec=cluster.settings.codec.name,
+            rows_per_s=cluster.rows_per_s,
+            drained=cluster.drained,
+            reachable=cluster.reachable,
+            nodes=tuple(cluster.nodes()),
+        )
+
+    async def change(self, name: str, *, rows_per_s: int | None, drain: bool | None) -> ClusterView:
+        """Change what is not None. Raises NotFoundError."""
+        cluster = self._clusters.get(name)
+        if cluster is None:
+            raise NotFoundError(f"there is no cluster {name!r}")
+        wish = {"rows_per_s": rows_per_s, "drain": drain}
+        kept = {key: value for key, value in wish.items() if value is not None}
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._tools.executors.running, partial(_keep, self._path, name, kept))
+        if rows_per_s is not None:
+            cluster.rows_per_s = rows_per_s
+        if drain is not None:
+            cluster.drained = drain
+        return self._view(name)
+
+
+def _read(path: Path) -> dict[str, dict[str, int | bool]]:
+    try:
+        wishes: dict[str, dict[str, int | bool]] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    return wishes
+
+
+def _keep(path: Path, name: str, wish: dict[str, int | bool]) -> None:
+    wishes = _read(path)
+    wishes[name] = wishes.get(name, {}) | wish
+    write_atomically(path, json.dumps(wishes, indent=1).encode())

@@ -1,0 +1,237 @@
+"""What the outside may ask for, one function per request. Handlers parse, call one of these, and render.
+
+Only this file knows which of the operations' parts answers what; it decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from eomd.errors import NotFoundError, WrongStateError
+from eomd.model import ClusterTitle, EidDefinition, Operation, Order
+from eomd.operations.audit import Audit, Caller
+from eomd.operations.board import Board, Subscription
+from eomd.operations.clusters import ClusterOffice, ClusterView
+from eomd.operations.definitions import Definitions
+from eomd.operations.intake import Intake, Source
+from eomd.operations.results import Download, Results
+from eomd.operations.retention import Retention
+from eomd.operations.schedule import Schedule
+from eomd.operations.tools import Tools
+from eomd.storage.csv_reader import ReadLimits, inspect_source
+from eomd.storage.files import parse_stored_name
+from eomd.storage.ledger import Ledger, OperationFilter
+
+__all__ = ["Caller", "Desk", "Download"]
+
+
+@dataclass(slots=True)
+class Desk:
+    """The operations room's counter."""
+
+    ledger: Ledger
+    board: Board
+    schedule: Schedule
+    intake: Intake
+    definitions_: Definitions
+    results: Results
+    clusters_: ClusterOffice
+    retention: Retention
+    audit: Audit
+    tools: Tools
+    limits: ReadLimits
+
+    # --- handing in --------------------------------------------------------------------------------------
+
+    def receiving(self) -> Path:
+        """Return a new path for a body being received."""
+        return self.tools.data.receiving()
+
+    async def check_intake(self) -> None:
+        """Raises what speaks against any hand-in now: DRAINING, QUEUE_FULL, LEDGER_UNAVAILABLE, DISK_FULL."""
+        self.intake.check_open()
+        await self.intake.check_space()
+
+    def check_order(self, order: Order) -> None:
+        """Raises InvalidConfigError for a cluster or EIDs that are not there."""
+        self.intake.check_order(order)
+
+    async def hand_in(
+        self, order: Order, path: Path, original_name: str, *, key: str | None, caller: Caller
+    ) -> tuple[Operation, bool]:
+        """Return (operation, whether this call made it); the file at `path` is taken away."""
+        return await self._hand_in(order, Source(path, original_name), key, caller)
+
+    async def hand_in_upload(
+        self, order: Order, sourcename: str, *, key: str | None, caller: Caller
+    ) -> tuple[Operation, bool]:
+        """Hand in a file that was uploaded before. Raises NotFoundError for a name that is none."""
+        path = self.tools.data.upload(sourcename)
+        if path is None or not path.exists():
+            raise NotFoundError(f"there is no upload {sourcename!r}")
+        original = await self._serve(_use_upload, path)
+        return await self._hand_in(order, Source(path, original, movable=False), key, caller)
+
+    async def _hand_in(
+        self, order: Order, source: Source, key: str | None, caller: Caller
+    ) -> tuple[Operation, bool]:
+        operation, created = await self.intake.hand_in(order, source, key)
+        if created:
+            await self.audit.note(caller, "hand_in", f"operation {operation.id}", {"note": order.note})
+        return operation, created
+
+    async def upload(self, path: Path, original_name: str) -> dict[str, Any]:
+        """Keep a file for later hand-ins and tell what it is."""
+        inspection = await self._serve(inspect_source, path, self.limits)
+        kept = self.tools.data.new_upload()
+        await self._serve(_keep_upload, path, kept, original_name)
+        return {"sourcename": kept.name, **asdict(inspection)}
+
+    # --- looking -----------------------------------------------------------------------------------------
+
+    async def operation(self, operation: int) -> Operation:
+        """Raises NotFoundError, LedgerUnavailableError."""
+        shown = self.board.find(operation)
+        shown = shown or await self.ledger.operation(operation)
+        if shown is None:
+            raise NotFoundError(f"there is no operation {operation}")
+        return shown
+
+    def rate(self, operation: int) -> tuple[float, float | None]:
+        """Return (rows per second of late, seconds left or None)."""
+        return self.board.rate(operation)
+
+    async def operations(self, wanted: OperationFilter) -> tuple[int, list[Operation]]:
+        """Return (total, one page, newest first), each as it stands this moment."""
+        total, items = await self.ledger.operations(wanted)
+        return total, [self.board.find(item.id) or item for item in items]
+
+    async def wait(self, operation: int, seconds: float) -> Operation:
+        """Return the operation when it has ended or the time is over."""
+        subscription = self.board.subscribe(operation)
+        try:
+            async with asyncio.timeout(seconds):
+                while not (await self.operation(operation)).state.ended:
+                    await anext(subscription)
+        except TimeoutError:
+            pass
+        finally:
+            subscription.close()
+        return await self.operation(operation)
+
+    def subscribe(self, operation: int | None = None) -> Subscription:
+        return self.board.subscribe(operation)
+
+    async def rows(self, operation: int, status: str | None, offset: int, limit: int) -> dict[str, Any]:
+        return await self.results.rows(await self.operation(operation), status, offset, limit)
+
+    async def summary(self, operation: int) -> dict[str, Any]:
+        return await self.results.summary(await self.operation(operation))
+
+    async def open_download(self, name: str, *, failed_only: bool = False, bom: bool = True) -> Download:
+        """Find a source, result or log by its name. Raises NotFoundError, GoneError."""
+        identity = parse_stored_name(name)
+        if identity is None:
+            raise NotFoundError(f"there is no file {name!r}")
+        operation = await self.operation(identity)
+        return await self.results.download(operation, name, failed_only=failed_only, bom=bom)
+
+    # --- acting ------------------------------------------------------------------------------------------
+
+    async def cancel(self, operation: int, caller: Caller) -> Operation:
+        return await self._act("cancel", operation, caller)
+
+    async def pause(self, operation: int, caller: Caller) -> Operation:
+        return await self._act("pause", operation, caller)
+
+    async def resume(self, operation: int, caller: Caller) -> Operation:
+        return await self._act("resume", operation, caller)
+
+    async def _act(self, action: str, operation: int, caller: Caller) -> Operation:
+        """Raises NotFoundError, WrongStateError."""
+        acts = {"cancel": self.schedule.cancel, "pause": self.schedule.pause, "resume": self.schedule.resume}
+        try:
+            acted = await acts[action](operation)
+        except NotFoundError:
+            known = await self.operation(operation)
+            raise WrongStateError(operation, known.state.value, action) from None
+        await self.audit.note(caller, action, f"operation {operation}", {})
+        return acted
+
+    # --- clusters and definitions ------------------------------------------------------------------------
+
+    def clusters(self) -> list[ClusterView]:
+        return self.clusters_.views()
+
+    async def set_cluster(
+        self, name: str, caller: Caller, *, rows_per_s: int | None = None, drain: bool | None = None
+    ) -> ClusterView:
+        """Change a cluster's pace or park its operations, remembered over restarts."""
+        view = await self.clusters_.change(name, rows_per_s=rows_per_s, drain=drain)
+        changes = {"rows_per_s": rows_per_s, "drain": drain}
+        await self.audit.note(caller, "set_cluster", f"cluster {name}", changes)
+        return view
+
+    async def definitions(self) -> tuple[list[ClusterTitle], list[EidDefinition]]:
+        return await self.definitions_.refresh()
+
+    async def put_definitions(
+        self, titles: Sequence[ClusterTitle], eids: Sequence[EidDefinition], caller: Caller
+    ) -> None:
+        await self.definitions_.replace(titles, eids)
+        await self.audit.note(caller, "put_definitions", "definitions", {"eids": len(eids)})
+
+    # --- the server --------------------------------------------------------------------------------------
+
+    def begin_draining(self) -> None:
+        """Refuse new hand-ins from now on."""
+        self.intake.draining = True
+
+    def components(self) -> dict[str, Any]:
+        """Return how each part stands, for /health and the overview."""
+        ledger = self.ledger.state
+        return {
+            "ledger": {
+                "state": "up" if ledger.up else "down",
+                "since": ledger.since.isoformat(),
+                "latency_ms": ledger.latency_ms,
+                "last_error": ledger.last_error,
+                "spooled": self.tools.recorder.pending,
+            },
+            "clusters": {view.name: view.state for view in self.clusters()},
+            "operations": {"queued": self.schedule.queued, "running": self.schedule.running},
+            "disk": {"free_mb": round(self.tools.data.free_mb()), "min_free_mb": self.tools.min_free_mb},
+        }
+
+    def live(self) -> list[Operation]:
+        """Return the operations that have not ended."""
+        return list(self.board.live())
+
+    async def _serve(self, work: Any, *arguments: object) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.tools.executors.serving, partial(work, *arguments))
+
+
+def _note_of(upload: Path) -> Path:
+    return upload.with_suffix(".json")
+
+
+def _keep_upload(path: Path, kept: Path, original_name: str) -> None:
+    """Give an upload its name; beside it stands what its owner called it."""
+    note = {"original_name": original_name, "used": False}
+    _note_of(kept).write_text(json.dumps(note, ensure_ascii=False), encoding="utf-8")
+    os.replace(path, kept)
+
+
+def _use_upload(upload: Path) -> str:
+    """Mark an upload as used and return its original name."""
+    note: Mapping[str, Any] = json.loads(_note_of(upload).read_text(encoding="utf-8"))
+    _note_of(upload).write_text(json.dumps({**note, "used": True}, ensure_ascii=False), encoding="utf-8")
+    return str(note["original_name"])

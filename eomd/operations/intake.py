@@ -1,0 +1,213 @@
+"""A hand-in from a received file to an admitted operation. Nothing is left behind where it fails.
+
+The order of things on disk and in the ledger makes an operation acknowledged exactly when it is in both:
+staged folder (source, rows, manifest, all synced) → ledger → the folder gets its id → acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import secrets
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from eomd.errors import (
+    DiskFullError,
+    DrainingError,
+    FieldProblem,
+    InvalidConfigError,
+    KeyReusedError,
+    LedgerUnavailableError,
+)
+from eomd.model import Operation, Order, State
+from eomd.operations.definitions import Definitions
+from eomd.operations.schedule import Schedule
+from eomd.operations.story import format_hand_in, tell
+from eomd.operations.tools import Tools
+from eomd.storage.checkpoint import Checkpoint, Manifest
+from eomd.storage.csv_reader import ReadLimits, read_source
+from eomd.storage.files import OperationFolder, sync_file, sync_folder
+from eomd.storage.ledger import KEY_LIFE, Ledger, NewOperation
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file handed in: where it lies, and what its owner calls it."""
+
+    path: Path
+    original_name: str
+    #: the hand-in may take the file away; False for an upload, which may be used again
+    movable: bool = True
+
+
+class Intake:
+    """Takes hand-ins, one at a time or many; refuses them where they cannot be kept."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        schedule: Schedule,
+        definitions: Definitions,
+        tools: Tools,
+        limits: ReadLimits,
+        clusters: Mapping[str, object],
+    ) -> None:
+        self._ledger, self._schedule, self._definitions = ledger, schedule, definitions
+        self._tools, self._limits, self._clusters = tools, limits, clusters
+        self._keys: dict[tuple[int, str], asyncio.Task[Operation]] = {}
+        self.draining = False
+
+    def check_open(self) -> None:
+        """Raises DrainingError, QueueFullError or LedgerUnavailableError before a body is read in vain."""
+        if self.draining:
+            raise DrainingError("the server is shutting down; try again in a moment")
+        self._schedule.check_room()
+        if not self._ledger.state.up:
+            raise LedgerUnavailableError("the database is away; running operations go on")
+
+    async def check_space(self, wanted_mb: float = 0.0) -> None:
+        """Raises DiskFullError while less than twice `limits.min_free_mb` would stay free."""
+        least = 2 * self._tools.min_free_mb
+        free = await self._in_thread(self._tools.data.free_mb)
+        if free - wanted_mb < least:
+            raise DiskFullError(f"{free:.0f} MB free; hand-ins need twice limits.min_free_mb = {least} MB")
+
+    async def hand_in(self, order: Order, source: Source, key: str | None) -> tuple[Operation, bool]:
+        """Return (operation, whether this call made it).
+
+        Raises InvalidConfigError, InvalidFileError, TooLargeError, KeyReusedError and what `check_open` and
+        `check_space` raise; nothing exists then.
+        """
+        self.check_order(order)
+        if key is None:
+            return await self._create(order, source, None, None), True
+        content = await self._in_thread(_hash_content, order, source.path)
+        return await self._once(order, source, key, content)
+
+    def check_order(self, order: Order) -> None:
+        """Raises InvalidConfigError for a cluster or EIDs that are not there."""
+        if order.cluster not in self._clusters:
+            known = ", ".join(sorted(self._clusters)) or "none"
+            reason = f"there is no cluster {order.cluster!r} (configured: {known})"
+            raise InvalidConfigError([FieldProblem("cluster", reason)])
+        self._definitions.check(order.cluster, order.eids)
+
+    async def _once(self, order: Order, source: Source, key: str, content: str) -> tuple[Operation, bool]:
+        """Create the operation unless its key has; a repeat waits for the first that is still being read."""
+        place = (order.operatorid, key)
+        while (first := self._keys.get(place)) is not None:
+            await asyncio.wait({first})
+        found = await self._find_key(order.operatorid, key, content)
+        if found is not None:
+            return found, False
+        if place in self._keys:
+            return await self._once(order, source, key, content)
+        creating = asyncio.get_running_loop().create_task(self._create(order, source, key, content))
+        self._keys[place] = creating
+        try:
+            return await asyncio.shield(creating), True
+        finally:
+            await asyncio.wait({creating})
+            del self._keys[place]
+
+    async def _find_key(self, operatorid: int, key: str, content: str) -> Operation | None:
+        found = await self._ledger.find_key(operatorid, key, datetime.now(UTC) - KEY_LIFE)
+        if found is None:
+            return None
+        operation, earlier = found
+        if earlier != content:
+            raise KeyReusedError(f"this Idempotency-Key made operation {operation.id} with other content")
+        return operation
+
+    async def _create(self, order: Order, source: Source, key: str | None, content: str | None) -> Operation:
+        self.check_open()
+        await self.check_space()
+        hand_in = str(uuid.uuid4())
+        staged = await self._in_thread(self._tools.data.stage, hand_in)
+        try:
+            manifest = await self._in_thread(self._stage, staged, hand_in, order, source)
+            new = await self._in_thread(self._compose, manifest, key, content)
+            admitted = await self._admit(new, staged)
+        except LedgerUnavailableError:
+            raise
+        except BaseException:
+            await self._in_thread(staged.remove)
+            raise
+        return await self._take_in(admitted, manifest, staged)
+
+    def _stage(self, staged: OperationFolder, hand_in: str, order: Order, source: Source) -> Manifest:
+        """Put source, rows and manifest into the folder and on the disk. Blocks."""
+        if source.movable:
+            os.replace(source.path, staged.source)
+        else:
+            os.link(source.path, staged.source)
+        facts = read_source(staged.source, order, self._limits, staged.rows)
+        sync_file(staged.source)
+        number = secrets.randbelow(2**63 - 1) + 1
+        now = datetime.now(UTC)
+        manifest = Manifest(hand_in, number, order, facts.rows, source.original_name, now)
+        manifest.save(staged.manifest)
+        sync_folder(staged.path.parent)
+        return manifest
+
+    def _compose(self, manifest: Manifest, key: str | None, content: str | None) -> NewOperation:
+        data = self._tools.data
+        return NewOperation(
+            uuid=manifest.uuid,
+            number=manifest.number,
+            order=manifest.order,
+            rows=manifest.rows,
+            original_name=manifest.original_name,
+            installation=data.origin().hex(),
+            idempotency_key=key,
+            content_hash=content,
+            minimum_id=data.highest_id + 1,
+            create_time=manifest.create_time,
+        )
+
+    async def _admit(self, new: NewOperation, staged: OperationFolder) -> Operation:
+        try:
+            return await self._ledger.admit(new)
+        except LedgerUnavailableError:
+            # the commit may have happened, but the caller is told that it did not: it must never run
+            await self._in_thread(staged.abandoned.touch)
+            await self._in_thread(sync_folder, staged.path)
+            raise
+
+    async def _take_in(self, operation: Operation, manifest: Manifest, staged: OperationFolder) -> Operation:
+        folder = await self._in_thread(self._tools.data.admit, staged, operation.id)
+        await self._in_thread(self._tell, operation)
+        self._schedule.add(operation, folder, Checkpoint(State.QUEUED))
+        return operation
+
+    def _tell(self, operation: Operation) -> None:
+        path = self._tools.data.log(operation.id)
+        try:
+            tell(path, format_hand_in(operation))
+        except OSError as error:
+            log.warning("log not written: %s", error, extra={"operation": operation.id})
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._tools.executors.reading, partial(work, *arguments))
+
+
+def _hash_content(order: Order, path: Path) -> str:
+    """Return the SHA-256 of what a hand-in asks for: its config and its file."""
+    with open(path, "rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    config = json.dumps(asdict(order), sort_keys=True)
+    return hashlib.sha256(f"{config}\n{content}".encode()).hexdigest()

@@ -1,0 +1,445 @@
+"""One operation at work: rows from its folder into the cluster, answers into its partial result, in order.
+
+Two loops feed it: one loads segments ahead, one writes what is decided. What ends the work early (a person,
+a drain) is a `Wish`; what merely holds it (no node, no disk space) ends by itself. The order of what is put
+on disk follows the rules in `docs/ledger.md`. It must not know of HTTP or SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+import pyarrow as pa
+
+from eomd.errors import DiskFullError, EomdError
+from eomd.evt.cluster import Cluster
+from eomd.model import Counts, Model, Operation, PausedBy, RowStatus, State
+from eomd.operations.feed import Feed
+from eomd.operations.keeper import Keeper
+from eomd.operations.partial import Partial
+from eomd.operations.story import format_counts
+from eomd.operations.tools import Tools
+from eomd.operations.window import Segment
+from eomd.storage.checkpoint import Checkpoint
+from eomd.storage.csv_writer import ResultHead
+from eomd.storage.files import OperationFolder
+from eomd.storage.recorder import OperationChange
+from eomd.storage.rows_file import RowsFile
+
+log = logging.getLogger(__name__)
+
+#: rows of a segment where tokens protect (fewer with many EIDs, so that memory stays the same)
+SEGMENT_ROWS = 32_768
+#: rows of a segment where they do not: a crash leaves at most a few of these uncertain
+SEGMENT_ROWS_UNPROTECTED = 4_096
+#: EIDs up to which a segment is of full size
+SEGMENT_EIDS = 4
+#: rows are sent at most so far ahead of the last checkpoint
+SENT_AHEAD_ROWS = 1_048_576
+#: pause between two checkpoints where tokens protect
+CHECKPOINT_S = 0.5
+#: what writing out the window may take at an early end
+WRITE_OUT_S = 5.0
+#: how long a cluster may be out of reach before its operations show as paused
+UNREACHABLE_GRACE_S = 1.0
+
+
+class Wish(Enum):
+    """How the work is to end before its last row."""
+
+    NONE = auto()
+    PAUSE = auto()
+    CANCEL = auto()
+    DRAIN = auto()
+
+
+class Runner:
+    """Runs one operation until it has ended, is paused by a person, or the server drains.
+
+    After a pause `run` may be called again: what was decided in between is kept.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        folder: OperationFolder,
+        checkpoint: Checkpoint,
+        cluster: Cluster,
+        tools: Tools,
+    ) -> None:
+        self.operation = operation
+        self.feed = Feed(operation, checkpoint, tools.definitions, tools.answered)
+        self._order, self._total = operation.order, operation.counts.total
+        self._cluster, self._tools, self._folder = cluster, tools, folder
+        self._keeper = Keeper(folder, tools, self._disk_short)
+        self._checkpoint = checkpoint
+        self._rows: RowsFile | None = None
+        self._doubtful = range(0)
+        #: without tokens: the disk says that rows from here on were not sent
+        self._promised = None if checkpoint.protected else checkpoint.sent_until
+        self._holds: dict[PausedBy, str] = {}
+        self._wish = Wish.NONE
+        self._room, self._decided, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._cluster_changed = asyncio.Event()
+        self.feed.decided = self._decided.set
+        self._reporting = asyncio.Lock()
+        self._reports: set[asyncio.Task[None]] = set()
+
+    def view(self) -> Operation:
+        """Return the operation as it stands this moment."""
+        return replace(self.operation, counts=self.feed.counts)
+
+    def stop(self, wish: Wish) -> None:
+        """Ask for an early end; `run` returns when it is done. A cancel is not taken back."""
+        self._wish = Wish.CANCEL if self._wish is Wish.CANCEL else wish
+        self._keeper.hurry = True
+        self._wake_all()
+
+    @property
+    def patience_s(self) -> float:
+        """How long an early end may take at most, the disk willing."""
+        return self._cluster.settings.reply_timeout_s + WRITE_OUT_S
+
+    def _wake_all(self) -> None:
+        for event in (self._stopping, self._room, self._decided, self._cluster_changed):
+            event.set()
+
+    async def run(self) -> None:
+        """Work until the end or until a wish is carried out. Raises nothing but cancellation."""
+        self._cluster.add_listener(self._cluster_changed.set)
+        try:
+            await self._work()
+        except (OSError, EomdError, pa.ArrowException, ValueError, RuntimeError) as error:
+            await self._fail(error)
+        finally:
+            self._cluster.remove_listener(self._cluster_changed.set)
+            await asyncio.gather(*self._reports)
+            self._wish, self._keeper.hurry = Wish.NONE, False
+            self._stopping.clear()
+
+    async def rest(self, state: State, by: PausedBy | None, message: str | None) -> None:
+        """Enter a state in which nothing runs: queued, or paused before or between runs."""
+        await self._become(state, by, message)
+
+    async def _work(self) -> None:
+        if await self._greeted():
+            await self._open()
+            await self._become(State.RUNNING)
+            self.feed.stopped = False
+            self._cluster.attach(self.feed)
+            await self._run_loops()
+        if self._wish is Wish.NONE:
+            await self._cluster.detach(self.feed, 0.0)
+            return await self._finish()
+        return await self._interrupt()
+
+    async def _greeted(self) -> bool:
+        """Wait until the cluster's nature is known. False where a wish came first."""
+        watching = asyncio.create_task(self._watch_cluster())
+        try:
+            while self._cluster.idempotent is None and not self._stopping.is_set():
+                await _next(self._cluster_changed)
+        finally:
+            await _end(watching)
+        return not self._stopping.is_set()
+
+    async def _open(self) -> None:
+        if self._rows is not None:
+            return
+        self._rows = rows = await self._keeper.in_thread(RowsFile.open, self._folder.rows)
+        head = ResultHead(rows.user_header, rows.carried_headers, self._order.eids, self._order.model)
+        kept = self._checkpoint
+        self._keeper.partial = Partial(
+            self._folder.partial, head, kept.rows, kept.partial_bytes, kept.statuses
+        )
+        if kept.started and self.feed.modifies:
+            bound = kept.rows + SENT_AHEAD_ROWS if kept.sent_until is None else kept.sent_until
+            self.feed.sent_before = bound
+            if not (kept.protected and self._protected):
+                self._doubtful = range(kept.rows, bound)
+                self._promised = bound
+
+    @property
+    def _protected(self) -> bool:
+        """Sending a row again can do no harm. Once it could, the rest of the operation is held to that."""
+        return not self.feed.modifies or (self._cluster.idempotent is True and self._promised is None)
+
+    async def _run_loops(self) -> None:
+        watching = asyncio.create_task(self._watch_cluster())
+        loops = {asyncio.create_task(self._load()), asyncio.create_task(self._write())}
+        try:
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            self.feed.stopped = True
+            self._wake_all()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await _end(watching)
+        if self._wish is Wish.NONE:
+            for task in done:
+                task.result()
+
+    # --- loading and writing -----------------------------------------------------------------------------
+
+    async def _load(self) -> None:
+        window = self.feed.window
+        while window.loaded < self._total and not self._stopping.is_set():
+            if len(window) >= self._tools.window_segments():
+                await _next(self._room)
+                continue
+            segment = await self._keeper.in_thread(self._read_segment, window.loaded)
+            self.feed.add(segment, self._doubtful)
+            await self._move_limit()
+
+    def _read_segment(self, start: int) -> Segment:
+        if self._rows is None:
+            raise RuntimeError("rows are read before they are opened")
+        full = SEGMENT_ROWS if self._protected else SEGMENT_ROWS_UNPROTECTED
+        size = full * SEGMENT_EIDS // max(SEGMENT_EIDS, len(self._order.eids))
+        block = self._rows.block(start, min(start + size, self._total))
+        return Segment(block, len(self._order.eids), self._order.model is Model.MODIFY)
+
+    async def _move_limit(self) -> None:
+        """Let rows be sent as far as the checkpoint allows; without tokens it must say so first (rule 3)."""
+        if self._protected:
+            self.feed.limit = self._keeper.opened().durable.rows + SENT_AHEAD_ROWS
+        elif self._promised is None or self._promised < self.feed.window.loaded:
+            self._promised = self.feed.window.loaded
+            await self._save()
+            self.feed.limit = self._promised
+        else:
+            self.feed.limit = self._promised
+        self._cluster.wake(self.feed)
+
+    async def _write(self) -> None:
+        due = _now() + CHECKPOINT_S
+        while self.feed.window.written < self._total and not self._stopping.is_set():
+            ready = self.feed.window.writable()
+            if ready is None:
+                await _next(self._decided)
+                self._raise_fault()
+                continue
+            await self._append(*ready)
+            if not self._protected or _now() >= due:
+                await self._save()
+                await self._move_limit()
+                due = _now() + CHECKPOINT_S
+
+    def _raise_fault(self) -> None:
+        if self.feed.fault is not None:
+            raise self.feed.fault
+
+    async def _append(self, segment: Segment, until: int) -> None:
+        await self._keeper.append(segment, until)
+        self.feed.window.mark_written(until)
+        self._room.set()
+
+    async def _save(self) -> None:
+        await self._keeper.save(self._compose_checkpoint)
+
+    def _compose_checkpoint(self, operation: Operation | None = None) -> Checkpoint:
+        """Return what the disk may say now of this view of the operation."""
+        operation, kept, partial = operation or self.operation, self._checkpoint, self._keeper.partial
+        if partial is not None:
+            rows, length, statuses = partial.durable
+            kept = replace(kept, started=True, protected=self._protected, sent_until=self._promised)
+            kept = replace(kept, rows=rows, partial_bytes=length, statuses=statuses)
+        return replace(
+            kept,
+            state=operation.state,
+            paused_by=operation.paused_by,
+            message=operation.message,
+            cancelling=self._wish is Wish.CANCEL,
+            resultname=operation.resultname,
+            modified=operation.last_modify_time,
+        )
+
+    # --- holds: what ends by itself ----------------------------------------------------------------------
+
+    async def _watch_cluster(self) -> None:
+        while not self._stopping.is_set():
+            self._cluster_changed.clear()
+            if self._usable():
+                self._hold(PausedBy.CLUSTER, None)
+                if self._keeper.partial is not None:
+                    await self._move_limit()
+            elif PausedBy.CLUSTER in self._holds or not await self._usable_soon():
+                self._hold(PausedBy.CLUSTER, self._why_unusable())
+            await self._cluster_changed.wait()
+
+    def _usable(self) -> bool:
+        return self._cluster.reachable and not self._cluster.drained
+
+    def _why_unusable(self) -> str:
+        name = self._order.cluster
+        if self._cluster.drained:
+            return f"cluster {name} is drained; goes on when it is taken back"
+        return f"no node of cluster {name} can be reached; goes on by itself"
+
+    async def _usable_soon(self) -> bool:
+        deadline = _now() + UNREACHABLE_GRACE_S
+        while not self._usable() and not self._stopping.is_set():
+            try:
+                await asyncio.wait_for(_next(self._cluster_changed), max(0.0, deadline - _now()))
+            except TimeoutError:
+                break
+        return self._usable()
+
+    def _disk_short(self, reason: str | None) -> None:
+        self._hold(PausedBy.DISK, reason)
+
+    def _hold(self, by: PausedBy, reason: str | None) -> None:
+        """Begin or end a hold; the state follows."""
+        if self._holds.get(by) == reason:
+            return
+        self._holds.pop(by, None)
+        if reason is not None:
+            self._holds[by] = reason
+        first = next(iter(self._holds.items()), (None, None))
+        self._show(self._turned(State.PAUSED if self._holds else State.RUNNING, *first))
+        task = asyncio.get_running_loop().create_task(self._report(self.operation))
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
+
+    # --- ends --------------------------------------------------------------------------------------------
+
+    async def _interrupt(self) -> None:
+        """Await what is in flight, keep what is decided, and end as wished."""
+        if self._wish is Wish.CANCEL:
+            self._keeper.hurry = False
+            await self._save()
+            await self._settle_flight(final=True)
+            return await self._cancel()
+        await self._settle_flight(final=False)
+        try:
+            await self._append_decided()
+        except (OSError, DiskFullError) as error:
+            log.warning("rows decided wait in memory: %s", error, extra={"operation": self.operation.id})
+        self._note_sent_bound()
+        if self._wish is Wish.PAUSE:
+            self._holds.clear()
+            return await self._become(State.PAUSED, PausedBy.PERSON, "paused by a person")
+        return await self._become(self.operation.state, self.operation.paused_by, self.operation.message)
+
+    async def _settle_flight(self, *, final: bool) -> None:
+        if self._keeper.partial is None:
+            return
+        undone, unknown = await self._cluster.detach(self.feed, self._cluster.settings.reply_timeout_s)
+        again = self._protected and not final
+        self.feed.give_back(undone, unknown if again else unknown[:0])
+        status = RowStatus.UNCERTAIN if self.feed.modifies else RowStatus.NOT_SENT
+        for row in [] if again else unknown.tolist():
+            self.feed.decide(row, row + 1, status)
+
+    async def _append_decided(self) -> None:
+        while prefix := self.feed.window.decided_prefix():
+            await self._append(*prefix)
+
+    def _note_sent_bound(self) -> None:
+        """Nothing is in flight: remember from which row on nothing was sent, instead of the promise."""
+        if self._promised is not None:
+            self._promised = max(self.feed.window.decided_end(), self.feed.sent_before)
+
+    async def _cancel(self) -> None:
+        """Name every row that was not sent, and end."""
+        self._decide_rest()
+        if not self.feed.counts.done and not self._checkpoint.started:
+            await self._become(State.CANCELLED, message="cancelled before a row was answered")
+            return await self._close()
+        await self._open()
+        while self.feed.window.written < self._total:
+            await self._append_decided()
+            if self.feed.window.loaded < self._total:
+                segment = await self._keeper.in_thread(self._read_segment, self.feed.window.loaded)
+                self.feed.add(segment, self._doubtful)
+                self._decide_rest()
+        return await self._finish()
+
+    def _decide_rest(self) -> None:
+        """What an earlier life may have sent is uncertain; the rest was surely not sent."""
+        window = self.feed.window
+        if self.feed.modifies:
+            self.feed.decide(window.written, min(self.feed.sent_before, window.loaded), RowStatus.UNCERTAIN)
+        self.feed.decide(window.written, window.loaded, RowStatus.NOT_SENT)
+
+    async def _finish(self) -> None:
+        await self._save()
+        name = await self._keeper.publish(self.operation)
+        self.operation = replace(self.operation, resultname=name)
+        await self._become(_outcome(self.feed.counts))
+        await self._close()
+
+    async def _fail(self, error: Exception) -> None:
+        log.error("operation failed: %s", error, exc_info=error, extra={"operation": self.operation.id})
+        self.feed.stopped, self._keeper.hurry = True, True
+        await self._cluster.detach(self.feed, self._cluster.settings.reply_timeout_s)
+        try:
+            if self._keeper.partial is not None and self._keeper.partial.rows:
+                await self._save()
+                name = await self._keeper.publish(self.operation)
+                self.operation = replace(self.operation, resultname=name)
+        except (OSError, DiskFullError):
+            log.exception("the rows done are not in a result", extra={"operation": self.operation.id})
+        await self._become(State.FAILED, message=f"{type(error).__name__}: {error}")
+        await self._close()
+
+    async def _close(self) -> None:
+        rows, self._rows = self._rows, None
+        if rows is not None:
+            await self._keeper.in_thread(rows.close)
+        await self._keeper.close()
+
+    # --- telling -----------------------------------------------------------------------------------------
+
+    async def _become(self, state: State, by: PausedBy | None = None, message: str | None = None) -> None:
+        """Enter a state: on disk first, then in the ledger, then to whoever listens."""
+        operation = self._turned(state, by, message)
+        try:
+            await self._keeper.save(lambda: self._compose_checkpoint(operation))
+        except (OSError, DiskFullError) as error:
+            log.warning("state not kept on disk: %s", error, extra={"operation": operation.id})
+        self._show(operation)
+        await self._report(operation)
+
+    def _turned(self, state: State, by: PausedBy | None, message: str | None) -> Operation:
+        now, counts = datetime.now(UTC), self.feed.counts
+        shown = replace(self.operation, state=state, paused_by=by, message=message)
+        return replace(shown, counts=counts, last_modify_time=now)
+
+    def _show(self, operation: Operation) -> None:
+        self.operation = operation
+        log.info("operation is %s", operation.state.value, extra={"operation": operation.id})
+        self._tools.changed(operation)
+
+    async def _report(self, operation: Operation) -> None:
+        reason = f" ({operation.message})" if operation.message else ""
+        async with self._reporting:
+            story = f"{operation.state.value}{reason}; {format_counts(operation.counts)}"
+            await self._keeper.tell(operation, story)
+            await self._tools.recorder.record(OperationChange.of(operation))
+        if operation.state.ended:
+            await self._keeper.on_disk(self._folder.ended.touch)
+
+
+def _outcome(counts: Counts) -> State:
+    """Return how an operation ended whose rows are all in its result."""
+    if counts.done < counts.total:
+        return State.CANCELLED
+    return State.SUCCEEDED if counts.ok == counts.total else State.PARTIAL
+
+
+async def _next(event: asyncio.Event) -> None:
+    event.clear()
+    await event.wait()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,163 @@
+"""Which operation runs when, and what a person's word does to it.
+
+Operations of a cluster start in the order of their ids, up to `RUNNING_MAX` at a time; among the running ones
+the pool serves their requests in turn, so that a small one is not held up by a large one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import cast
+
+from eomd.errors import NotFoundError, QueueFullError, WrongStateError
+from eomd.evt.cluster import Cluster
+from eomd.model import ACTIONS, Operation, PausedBy, State
+from eomd.operations.absent import AbsentCluster
+from eomd.operations.board import Board
+from eomd.operations.runner import Runner, Wish
+from eomd.operations.tools import Tools
+from eomd.storage.checkpoint import Checkpoint
+from eomd.storage.files import OperationFolder
+
+log = logging.getLogger(__name__)
+
+#: operations of one cluster that run at the same time
+RUNNING_MAX = 16
+#: segments in hand of all running operations together, and of one at least
+SEGMENTS_IN_HAND, SEGMENTS_EACH_MIN = 8, 2
+#: pauses that only a person lifts
+_PERSONAL = (PausedBy.PERSON, PausedBy.BRAKE, PausedBy.CANARY)
+
+
+class Schedule:
+    """Every operation that has not ended, queued, running or paused."""
+
+    def __init__(
+        self, clusters: Mapping[str, Cluster], tools: Tools, board: Board, queued_operations_max: int
+    ) -> None:
+        self._clusters, self._tools, self._board = clusters, tools, board
+        self._queued_max = queued_operations_max
+        self._runners: dict[int, Runner] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._queues: dict[str, OrderedDict[int, Runner]] = {}
+        self._draining = False
+
+    @property
+    def queued(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    @property
+    def running(self) -> int:
+        return len(self._tasks)
+
+    def window_segments(self) -> int:
+        """Return how many segments each running operation may hold, so that memory stays flat."""
+        return max(SEGMENTS_EACH_MIN, SEGMENTS_IN_HAND // max(1, len(self._tasks)))
+
+    def check_room(self) -> None:
+        """Raises QueueFullError while `limits.queued_operations` wait."""
+        if self.queued >= self._queued_max:
+            raise QueueFullError(f"limits.queued_operations = {self._queued_max} operations wait already")
+
+    def add(self, operation: Operation, folder: OperationFolder, checkpoint: Checkpoint) -> None:
+        """Take an admitted operation, new or found at start."""
+        name = operation.order.cluster
+        cluster = self._clusters.get(name) or cast(Cluster, AbsentCluster(name))
+        runner = Runner(operation, folder, checkpoint, cluster, self._tools)
+        self._runners[operation.id] = runner
+        self._board.add(operation.id, runner.view)
+        if checkpoint.cancelling:
+            self._start(runner)
+            runner.stop(Wish.CANCEL)
+        elif operation.state is not State.PAUSED or operation.paused_by not in _PERSONAL:
+            self._queue(runner)
+
+    def _queue(self, runner: Runner) -> None:
+        name = runner.operation.order.cluster
+        self._queues.setdefault(name, OrderedDict())[runner.operation.id] = runner
+        self._start_next(name)
+
+    def _start_next(self, cluster: str) -> None:
+        queue = self._queues.get(cluster)
+        while queue and not self._draining and self._running_of(cluster) < RUNNING_MAX:
+            _, runner = queue.popitem(last=False)
+            self._start(runner)
+
+    def _running_of(self, cluster: str) -> int:
+        return sum(self._runners[i].operation.order.cluster == cluster for i in self._tasks)
+
+    def _start(self, runner: Runner) -> None:
+        self._tasks[runner.operation.id] = asyncio.get_running_loop().create_task(self._run(runner))
+
+    async def _run(self, runner: Runner) -> None:
+        identity = runner.operation.id
+        try:
+            await runner.run()
+        except Exception:
+            log.exception("runner broke", extra={"operation": identity})
+        finally:
+            del self._tasks[identity]
+        if runner.operation.state.ended:
+            del self._runners[identity]
+            self._board.remove(identity)
+        self._start_next(runner.operation.order.cluster)
+
+    async def pause(self, operation: int) -> Operation:
+        """Stop between requests and stay so until a person resumes. Raises WrongStateError."""
+        runner = self._find(operation, "pause")
+        if await self._stop(runner, Wish.PAUSE):
+            return runner.view()
+        self._unqueue(runner)
+        await runner.rest(State.PAUSED, PausedBy.PERSON, "paused by a person")
+        return runner.view()
+
+    async def resume(self, operation: int) -> Operation:
+        """Go on with a paused operation; one held by its cluster or the disk goes on by itself."""
+        runner = self._find(operation, "resume")
+        if runner.operation.paused_by in _PERSONAL and operation not in self._tasks:
+            await runner.rest(State.QUEUED, None, None)
+            self._queue(runner)
+        return runner.view()
+
+    async def cancel(self, operation: int) -> Operation:
+        """End an operation; rows not sent are named so in its result."""
+        runner = self._find(operation, "cancel")
+        if not await self._stop(runner, Wish.CANCEL):
+            self._unqueue(runner)
+            self._start(runner)
+            await self._stop(runner, Wish.CANCEL)
+        return runner.view()
+
+    def _find(self, operation: int, action: str) -> Runner:
+        runner = self._runners.get(operation)
+        if runner is None:
+            ended = self._board.find(operation)
+            if ended is None:
+                raise NotFoundError(f"there is no operation {operation} in hand")
+            raise WrongStateError(operation, ended.state.value, action)
+        if runner.operation.state not in ACTIONS[action]:
+            raise WrongStateError(operation, runner.operation.state.value, action)
+        return runner
+
+    def _unqueue(self, runner: Runner) -> None:
+        self._queues.get(runner.operation.order.cluster, OrderedDict()).pop(runner.operation.id, None)
+
+    async def _stop(self, runner: Runner, wish: Wish) -> bool:
+        """Tell a running operation and wait as long as its cluster may take. False where it does not run."""
+        task = self._tasks.get(runner.operation.id)
+        if task is None:
+            return False
+        runner.stop(wish)
+        await asyncio.wait({task}, timeout=runner.patience_s)
+        return True
+
+    async def drain(self) -> None:
+        """Stop all work between requests; what is done is on disk, the rest goes on at the next start."""
+        self._draining = True
+        for identity in list(self._tasks):
+            self._runners[identity].stop(Wish.DRAIN)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks.values()))

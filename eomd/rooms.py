@@ -1,0 +1,165 @@
+"""Furnishing the rooms: settings → the parts of a server, each told about those it needs. Starts nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from eomd.config import Settings
+from eomd.config_files import read_ledger_password
+from eomd.evt.cluster import Cluster, ClusterSettings
+from eomd.evt.codec import load_codec
+from eomd.handlers.access import Access, AccessSettings, Tokens, parse_networks
+from eomd.handlers.answer import encode
+from eomd.handlers.context import Context
+from eomd.handlers.metrics import Metrics
+from eomd.handlers.openapi import describe_api
+from eomd.handlers.routes import make_routes
+from eomd.operations.audit import Audit
+from eomd.operations.board import Board
+from eomd.operations.clusters import ClusterOffice
+from eomd.operations.definitions import Definitions
+from eomd.operations.desk import Desk
+from eomd.operations.intake import Intake
+from eomd.operations.recovery import Recovery
+from eomd.operations.results import Results
+from eomd.operations.retention import Retention
+from eomd.operations.schedule import Schedule
+from eomd.operations.tools import Executors, Tools
+from eomd.storage.csv_reader import ReadLimits
+from eomd.storage.files import DataFolder
+from eomd.storage.ledger import Ledger, LedgerSettings
+from eomd.storage.recorder import Recorder
+from eomd.storage.spool import Spool
+from eomd.version import commit
+
+RECEIVING_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """A server's parts."""
+
+    data: DataFolder
+    ledger: Ledger
+    recorder: Recorder
+    clusters: Mapping[str, Cluster]
+    executors: Executors
+    schedule: Schedule
+    recovery: Recovery
+    definitions: Definitions
+    retention: Retention
+    desk: Desk
+    context: Context
+
+
+def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Rooms:
+    """Make the parts of a server whose data folder is locked. Blocks on the disk.
+
+    Raises ConfigurationError for a codec, a password file or a ledger that cannot be used.
+    """
+    metrics = Metrics()
+    ledger = Ledger(ledger_settings(settings, os.environ))
+    recorder = Recorder(ledger, Spool(data.spool))
+    definitions = Definitions(ledger, refuse_unknown=settings.limits.unknown_eids == "refuse")
+    executors = Executors.create()
+    board = Board(time.monotonic)
+    tools = Tools(
+        data=data,
+        recorder=recorder,
+        executors=executors,
+        min_free_mb=settings.limits.min_free_mb,
+        definitions=definitions.of,
+        changed=board.changed,
+        answered=metrics.rows.count,
+    )
+    clusters = _make_clusters(settings, data.origin(), metrics)
+    schedule = Schedule(clusters, tools, board, settings.limits.queued_operations)
+    tools.window_segments = schedule.window_segments
+    limits = ReadLimits(rows=settings.limits.rows, line_bytes=settings.limits.line_bytes)
+    titles = {name: table.title for name, table in settings.clusters.items()}
+    office = ClusterOffice(clusters, titles, definitions, tools)
+    office.restore()
+    retention = Retention(ledger, tools, settings.retention.files_days, settings.retention.log_days)
+    desk = Desk(
+        ledger=ledger,
+        board=board,
+        schedule=schedule,
+        intake=Intake(ledger, schedule, definitions, tools, limits, clusters),
+        definitions_=definitions,
+        results=Results(tools),
+        clusters_=office,
+        retention=retention,
+        audit=Audit(ledger),
+        tools=tools,
+        limits=limits,
+    )
+    return Rooms(
+        data=data,
+        ledger=ledger,
+        recorder=recorder,
+        clusters=clusters,
+        executors=executors,
+        schedule=schedule,
+        recovery=Recovery(ledger, schedule, tools),
+        definitions=definitions,
+        retention=retention,
+        desk=desk,
+        context=_make_context(settings, desk, metrics, api_socket),
+    )
+
+
+def ledger_settings(settings: Settings, environ: Mapping[str, str]) -> LedgerSettings:
+    """Return what the ledger is told. Raises ConfigurationError for a password file that cannot be used."""
+    return LedgerSettings(
+        url=settings.ledger_url,
+        password=read_ledger_password(settings, environ),
+        table=settings.ledger.table,
+        time_zone=settings.ledger.time_zone,
+    )
+
+
+def _make_clusters(settings: Settings, origin: bytes, metrics: Metrics) -> dict[str, Cluster]:
+    clusters: dict[str, Cluster] = {}
+    for name, table in settings.clusters.items():
+        cluster = Cluster(
+            ClusterSettings(
+                name=name,
+                nodes=table.nodes,
+                codec=load_codec(table.codec),
+                origin=origin,
+                reply_timeout_s=table.reply_timeout_s,
+                rows_per_s=table.rows_per_s,
+            )
+        )
+        cluster.on_request = partial(_observe, metrics, name)
+        clusters[name] = cluster
+    return clusters
+
+
+def _observe(metrics: Metrics, cluster: str, seconds: float, rows: int) -> None:
+    metrics.observe_cluster(cluster, seconds)
+
+
+def _make_context(settings: Settings, desk: Desk, metrics: Metrics, api_socket: Path | None) -> Context:
+    access = AccessSettings(
+        enabled=settings.auth.enabled,
+        mis_networks=parse_networks(settings.auth.mis_networks),
+        trusted_proxies=parse_networks(settings.server.trusted_proxies),
+        owner_uid=os.geteuid(),
+        api_socket=api_socket,
+    )
+    return Context(
+        desk=desk,
+        access=Access(access, Tokens(desk.ledger)),
+        metrics=metrics,
+        receiving=ThreadPoolExecutor(RECEIVING_THREADS, thread_name_prefix="receiving"),
+        upload_mb=settings.limits.upload_mb,
+        openapi=encode(describe_api(make_routes())),
+        commit=commit(),
+    )

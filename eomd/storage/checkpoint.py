@@ -1,0 +1,148 @@
+"""What an operation's folder says of it: the manifest (once) and the checkpoint (again and again).
+
+Both are JSON, replaced atomically. Together with `rows.arrow` and the partial result they are all that an
+operation needs to go on after a power cut, the ledger being away.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from eomd.model import (
+    OK_STATUSES,
+    Counts,
+    Duplicates,
+    Mode,
+    Model,
+    Operation,
+    Order,
+    PausedBy,
+    RowStatus,
+    State,
+)
+from eomd.storage.files import write_atomically
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What does not change while an operation lives."""
+
+    uuid: str
+    #: the wire's operation
+    number: int
+    order: Order
+    rows: int
+    original_name: str
+    create_time: datetime
+    parent: int | None = None
+    kind: str | None = None
+
+    def save(self, path: Path) -> None:
+        fields = asdict(self) | {"format": FORMAT, "create_time": self.create_time.isoformat()}
+        write_atomically(path, json.dumps(fields, ensure_ascii=False).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """Raises OSError, ValueError or KeyError where the file is not a manifest."""
+        fields = json.loads(path.read_bytes())
+        fields.pop("format")
+        order = _parse_order(fields.pop("order"))
+        created = datetime.fromisoformat(fields.pop("create_time"))
+        return cls(order=order, create_time=created, **fields)
+
+
+def _parse_order(fields: dict[str, Any]) -> Order:
+    mode = fields.pop("mode")
+    return Order(
+        model=Model(fields.pop("model")),
+        eids=tuple(fields.pop("eids")),
+        mode=Mode(mode) if mode else None,
+        duplicates=Duplicates(fields.pop("duplicates")),
+        **fields,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far an operation is, as the disk knows it."""
+
+    state: State
+    paused_by: PausedBy | None = None
+    message: str | None = None
+    #: rows answered and on disk in the partial result
+    rows: int = 0
+    #: length of the partial result that holds them, in bytes
+    partial_bytes: int = 0
+    #: of those rows, by RowStatus number
+    statuses: dict[int, int] = field(default_factory=dict)
+    #: rows may have been sent
+    started: bool = False
+    #: rows from here on have surely not been sent; None while tokens make that needless to know
+    sent_until: int | None = None
+    #: what was sent was sent under tokens that the cluster remembers
+    protected: bool = True
+    #: a person has cancelled; what is left is to name the rows not sent
+    cancelling: bool = False
+    #: the result's name, once there is one
+    resultname: str | None = None
+    modified: datetime | None = None
+
+    def save(self, path: Path) -> None:
+        fields = asdict(self) | {
+            "format": FORMAT,
+            "state": self.state.value,
+            "modified": self.modified.isoformat() if self.modified else None,
+        }
+        write_atomically(path, json.dumps(fields, ensure_ascii=False).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Raises OSError, ValueError or KeyError where the file is not a checkpoint."""
+        fields = json.loads(path.read_bytes())
+        fields.pop("format")
+        state, paused_by, modified = fields.pop("state"), fields.pop("paused_by"), fields.pop("modified")
+        statuses = {int(status): count for status, count in fields.pop("statuses").items()}
+        return cls(
+            state=State(state),
+            paused_by=PausedBy(paused_by) if paused_by else None,
+            statuses=statuses,
+            modified=datetime.fromisoformat(modified) if modified else None,
+            **fields,
+        )
+
+
+def count_rows(statuses: dict[int, int], total: int) -> Counts:
+    """Sum up rows by status. NOT_SENT and PENDING ones are not done."""
+    waiting = statuses.get(RowStatus.NOT_SENT, 0) + statuses.get(RowStatus.PENDING, 0)
+    done = sum(statuses.values()) - waiting
+    ok = sum(statuses.get(status, 0) for status in OK_STATUSES)
+    uncertain = statuses.get(RowStatus.UNCERTAIN, 0)
+    return Counts(total=total, done=done, ok=ok, failed=done - ok - uncertain, uncertain=uncertain)
+
+
+def compose_operation(operation: int, manifest: Manifest, checkpoint: Checkpoint) -> Operation:
+    """Return the operation as its folder knows it."""
+    return Operation(
+        id=operation,
+        uuid=manifest.uuid,
+        number=manifest.number,
+        order=manifest.order,
+        state=checkpoint.state,
+        counts=count_rows(checkpoint.statuses, manifest.rows),
+        create_time=manifest.create_time,
+        last_modify_time=checkpoint.modified or manifest.create_time,
+        paused_by=checkpoint.paused_by,
+        message=checkpoint.message,
+        parent=manifest.parent,
+        kind=manifest.kind,
+        original_name=manifest.original_name,
+        sourcename=f"{operation}-source.csv",
+        resultname=checkpoint.resultname,
+        logname=f"{operation}-log.txt",
+    )

@@ -1,0 +1,184 @@
+"""The data folder: where sources, results, logs and the folders of operations stand, and who holds it.
+
+Names given by people never become paths here: callers pass ids and UUIDs. All functions block on the disk
+and run in an executor.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import uuid
+from pathlib import Path
+
+from eomd.errors import FolderInUseError
+
+_STORED = re.compile(r"([1-9][0-9]{0,17})-(source\.csv|result\.csv|log\.txt)")
+_UPLOAD = re.compile(r"upload-[0-9a-f-]{36}\.csv")
+_STAGING = ".staging-"
+_PRIVATE = 0o750
+
+
+def sync_file(path: Path) -> None:
+    """Force a file's bytes to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+#: a folder's entries are forced to the disk the same way
+sync_folder = sync_file
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file by whole content or not at all, also across a power cut."""
+    beside = path.with_name(f".{path.name}.new")
+    with open(beside, "wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(beside, path)
+    sync_folder(path.parent)
+
+
+def parse_stored_name(name: str) -> int | None:
+    """Return the operation's id that a source's, result's or log's name holds; None for any other name."""
+    match = _STORED.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+class OperationFolder:
+    """`operations/ID/`: what an operation needs to go on without the ledger."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = path / "manifest.json"
+        self.rows = path / "rows.arrow"
+        self.source = path / "source.csv"
+        self.checkpoint = path / "checkpoint.json"
+        self.partial = path / "partial.csv"
+        self.summary = path / "summary.json"
+        #: marks an operation that has ended, the ledger or the spool knowing it
+        self.ended = path / "ended"
+        #: marks a hand-in whose commit was in doubt and which the caller was told is refused
+        self.abandoned = path / "abandoned"
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class DataFolder:
+    """One installation's files. Only one process may hold its lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files = path / "files"
+        self.operations = path / "operations"
+        self.uploading = path / "uploading"
+        self.spool = path / "spool"
+        self._lock: int | None = None
+        self._highest_id = 0
+
+    def create(self) -> None:
+        """Make the folders that are missing and drop uploads that were cut off by an earlier end."""
+        for folder in (self.path, self.files, self.operations, self.spool):
+            folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        shutil.rmtree(self.uploading, ignore_errors=True)
+        self.uploading.mkdir(mode=_PRIVATE)
+        stored = [parse_stored_name(path.name) or 0 for path in self.files.iterdir()]
+        self._highest_id = max([0, *stored, *self._ids()])
+
+    def lock(self) -> None:
+        """Hold the folder until the process ends. Raises FolderInUseError while another one holds it."""
+        self.path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise FolderInUseError(f"{self.path} is in use by another eomd server") from error
+        self._lock = handle
+
+    def unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def origin(self) -> bytes:
+        """Return the installation's 16 bytes, drawn at the first call and kept in `installation`."""
+        path = self.path / "installation"
+        if not path.exists():
+            write_atomically(path, f"{uuid.uuid4()}\n".encode())
+        return uuid.UUID(path.read_text().strip()).bytes
+
+    def free_mb(self) -> float:
+        """Return the space that a plain user may still write, in MiB."""
+        status = os.statvfs(self.path)
+        return status.f_bavail * status.f_frsize / 2**20
+
+    def receiving(self) -> Path:
+        """Return a new path for a body being received."""
+        return self.uploading / secrets.token_hex(16)
+
+    def stage(self, hand_in: str) -> OperationFolder:
+        """Make the folder of a hand-in that has no id yet."""
+        folder = self.operations / f"{_STAGING}{hand_in}"
+        folder.mkdir(mode=_PRIVATE)
+        return OperationFolder(folder)
+
+    def staged(self) -> list[tuple[str, OperationFolder]]:
+        """Return (hand-in UUID, folder) of what an earlier end left between staging and admission."""
+        found = self.operations.glob(f"{_STAGING}*")
+        return [(path.name.removeprefix(_STAGING), OperationFolder(path)) for path in sorted(found)]
+
+    def admit(self, staged: OperationFolder, operation: int) -> OperationFolder:
+        """Give a staged hand-in its id: from now on it is the operation's. May be repeated after a cut."""
+        source = self.source(operation)
+        if not source.exists():
+            os.link(staged.source, source)
+        sync_folder(self.files)
+        folder = self.operation(operation)
+        os.rename(staged.path, folder.path)
+        self._highest_id = max(self._highest_id, operation)
+        sync_folder(self.operations)
+        folder.source.unlink()
+        return folder
+
+    def operation(self, operation: int) -> OperationFolder:
+        return OperationFolder(self.operations / str(operation))
+
+    def unfinished(self) -> list[int]:
+        """Return the ids of operations that have not ended for good, in order."""
+        return sorted(i for i in self._ids() if not self.operation(i).ended.exists())
+
+    def _ids(self) -> list[int]:
+        return [int(path.name) for path in self.operations.iterdir() if path.name.isdigit()]
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id that any file here belongs to; 0 for none. The ledger must go above it."""
+        return self._highest_id
+
+    def source(self, operation: int) -> Path:
+        return self.files / f"{operation}-source.csv"
+
+    def result(self, operation: int) -> Path:
+        return self.files / f"{operation}-result.csv"
+
+    def log(self, operation: int) -> Path:
+        return self.files / f"{operation}-log.txt"
+
+    def upload(self, name: str) -> Path | None:
+        """Return the path of an upload by its name; None where the name is not an upload's."""
+        return self.files / name if _UPLOAD.fullmatch(name) else None
+
+    def new_upload(self) -> Path:
+        return self.files / f"upload-{uuid.uuid4()}.csv"
+
+    def uploads(self) -> list[Path]:
+        return [path for path in self.files.glob("upload-*.csv") if _UPLOAD.fullmatch(path.name)]

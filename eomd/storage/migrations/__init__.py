@@ -1,0 +1,1 @@
+"""The ledger's Alembic migrations. Applied through `eomd.storage.migrate`, never by the alembic command."""

@@ -1,0 +1,1 @@
+"""One file per change of the tables, `vNNNN_what.py`, with `steps(table)`; never edited after a release."""

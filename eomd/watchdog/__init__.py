@@ -1,0 +1,1 @@
+"""Staying up: the small companion process. It must never import numpy, SQLAlchemy or handlers."""

@@ -1,0 +1,64 @@
+# Sourced by the scripts beside it: a Python that fits, .venv with eomd in it, Debian packages. POSIX sh.
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+venv=$root/.venv
+cd "$root" || exit 1
+
+die() {
+    echo "$(basename "$0"): $*" >&2
+    exit 1
+}
+
+# The first Python in range; its name alone is not enough, a shim may lead nowhere.
+find_python() {
+    for candidate in python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    die "needs Python 3.11, 3.12 or 3.13 (found: $(python3 --version 2>&1 || echo none)); on Debian: apt-get install python3 python3-venv"
+}
+
+# Installs Debian packages where we may, else says what to run. Nothing that comes with them is started.
+install_packages() {
+    if [ "$(id -u)" = 0 ]; then
+        as_root=
+    elif sudo -n true 2>/dev/null; then
+        as_root="sudo -n"
+    else
+        die "missing: $*; run: apt-get install $*"
+    fi
+    command -v apt-get >/dev/null || die "missing: $*"
+    echo "installing $* …" >&2
+    $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c '
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e $policy ]; then
+            printf "#!/bin/sh\nexit 101\n" >$policy && chmod 755 $policy
+            trap "rm -f $policy" EXIT
+        fi
+        install() { apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null; }
+        install "$@" 2>/dev/null || { apt-get update -qq && install "$@"; }' sh "$@" ||
+        die "could not install: $*"
+}
+
+# make_venv [EXTRA,…]: .venv with eomd as it stands here; nothing to do while its requirements are the same.
+make_venv() {
+    python=$(find_python) || exit 1
+    mkdir -p .cache
+    exec 9>.cache/venv.lock
+    flock 9
+    wanted=$("$python" --version; cat setup.cfg pyproject.toml setup.py)
+    stamp=$venv/.installed-${1:-plain}
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+        "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+            install_packages "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+        [ -x "$venv/bin/python" ] && [ "$("$venv/bin/python" --version 2>&1)" = "$("$python" --version)" ] ||
+            "$python" -m venv --clear "$venv" || die "could not make $venv"
+        echo "installing eomd into .venv …" >&2
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".${1:+[$1]}" ||
+            die "could not install eomd into .venv"
+        printf '%s\n' "$wanted" >"$stamp"
+    fi
+    exec 9>&-
+}

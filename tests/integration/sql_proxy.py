@@ -1,0 +1,67 @@
+"""A TCP proxy in front of a MySQL server that loses a COMMIT when told to."""
+
+import asyncio
+import contextlib
+
+COMMIT = b"\x03COMMIT"
+
+
+class SqlProxy:
+    """Forwards connections until it is told to lose the next COMMIT.
+
+    lose = "answer": the server commits and nobody hears of it; "question": the server never hears of it.
+    """
+
+    def __init__(self, port):
+        self._upstream = port
+        self.lose = None
+        self.lost = 0
+        #: refuse connections from the loss on
+        self.stay_away = False
+        self._server = None
+        self._writers = set()
+
+    async def start(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def stop(self):
+        self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _serve(self, reader, writer):
+        if self.stay_away and self.lost:
+            writer.transport.abort()
+            return
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
+        pair = {writer, server_writer}
+        self._writers |= pair
+        back = asyncio.create_task(self._pump(server_reader, writer))
+        with contextlib.suppress(OSError):
+            await self._forward(reader, server_reader, server_writer, back)
+        back.cancel()
+        for each in pair:
+            each.transport.abort()
+        self._writers -= pair
+
+    async def _forward(self, reader, server_reader, server_writer, back):
+        while data := await reader.read(65536):
+            if self.lose and COMMIT in data:
+                losing, self.lose = self.lose, None
+                self.lost += 1
+                if losing == "answer":
+                    back.cancel()
+                    await asyncio.gather(back, return_exceptions=True)
+                    server_writer.write(data)
+                    await server_reader.read(1)
+                return
+            server_writer.write(data)
+            await server_writer.drain()
+
+    async def _pump(self, reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.transport.abort()

@@ -1,0 +1,239 @@
+"""`eomd up` keeps the server running, refuses nobody meanwhile, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from eomd.runtime import runtime_folder
+from tests.world import Child, World, wait_until
+
+RSS_BYTES_MAX = 40 << 20
+
+
+@pytest.fixture
+def watched(world: World) -> Iterator[World]:
+    """A world whose server is under a watchdog."""
+    world.simulate()
+    world.configure()
+    world.serve("up")
+    yield world
+    for process in tree(world):
+        process.kill()
+
+
+def tree(world: World) -> list[psutil.Process]:
+    """Return whatever still runs on this world's configuration, simulators aside."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if str(world.config) in words:
+            found.append(process)
+    return found
+
+
+def server_of(world: World) -> psutil.Process:
+    assert world.server is not None
+    children = psutil.Process(world.server.process.pid).children()
+    return children[0] if len(children) == 1 else wait_until(lambda: server_of(world), "one child")
+
+
+def another_server(world: World, than: psutil.Process) -> psutil.Process:
+    assert world.server is not None
+    parent = psutil.Process(world.server.process.pid)
+    wait_until(lambda: [c for c in parent.children() if c.pid != than.pid], "a new server")
+    wait_until(world._answers, "the new server answers")
+    return server_of(world)
+
+
+def log_of(world: World) -> str:
+    assert world.server is not None
+    return world.server.log.read_text()
+
+
+def test_the_server_is_the_only_child_and_says_what_it_is(watched: World) -> None:
+    assert watched.server is not None
+    (child,) = psutil.Process(watched.server.process.pid).children()
+    assert "eomd serve" in " ".join(child.cmdline())
+    assert os.getpgid(child.pid) == child.pid
+
+
+def test_the_watchdog_is_small_and_knows_no_numpy(watched: World) -> None:
+    assert watched.server is not None
+    pid = watched.server.process.pid
+    assert psutil.Process(pid).memory_info().rss < RSS_BYTES_MAX
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    assert not [name for name in ("numpy", "arrow", "sqlalchemy") if name in maps]
+
+
+class Caller(threading.Thread):
+    """Connects again and again, and remembers each refusal."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.port, self.connected, self.refused = port, 0, 0
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        while not self.done.wait(0.002):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=30).close()
+                self.connected += 1
+            except OSError as error:
+                self.refused += error.errno == errno.ECONNREFUSED
+
+
+def test_a_killed_server_comes_back_and_no_client_is_refused(watched: World) -> None:
+    caller = Caller(watched.port)
+    caller.start()
+    for _ in range(3):
+        server = server_of(watched)
+        server.kill()
+        another_server(watched, server)
+    caller.done.set()
+    caller.join()
+    assert caller.refused == 0
+    assert caller.connected > 10
+    assert log_of(watched).count("the server ended with signal SIGKILL: starting it again") == 3
+
+
+def test_a_server_that_ends_by_itself_is_started_again(watched: World) -> None:
+    server = server_of(watched)
+    server.terminate()
+    another_server(watched, server)
+    assert "the server ended with exit code 0: starting it again" in log_of(watched)
+
+
+def test_sigterm_ends_both_and_leaves_nothing(watched: World) -> None:
+    assert watched.server is not None
+    runtime = runtime_folder(watched.data, os.environ)
+    assert (runtime / "api.sock").exists()
+    assert watched.server.stop() == 0
+    assert tree(watched) == []
+    assert not runtime.exists()
+    assert "Ended" in log_of(watched)
+
+
+def test_ctrl_c_ends_in_order_too(watched: World) -> None:
+    assert watched.server is not None
+    watched.server.kill(signal.SIGINT)
+    assert watched.server.process.wait(60) == 130
+    assert tree(watched) == []
+
+
+def test_a_second_signal_does_not_wait_for_a_stuck_server(watched: World) -> None:
+    assert watched.server is not None
+    server_of(watched).suspend()
+    watched.server.kill(signal.SIGTERM)
+    watched.server.kill(signal.SIGTERM)
+    wait_until(lambda: _signal_again(watched.server), "the end", 20)
+    assert tree(watched) == []
+
+
+def _signal_again(child: Child | None) -> bool:
+    # two signals at once may arrive as one
+    assert child is not None
+    child.kill(signal.SIGTERM)
+    return child.process.poll() is not None
+
+
+def test_without_its_watchdog_the_server_ends_by_itself(watched: World) -> None:
+    assert watched.server is not None
+    server = server_of(watched)
+    watched.server.kill()
+    wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE, "the server's end")
+    assert "The watchdog has gone" in log_of(watched)
+
+
+def test_a_new_watchdog_takes_over_from_a_killed_one(watched: World) -> None:
+    assert watched.server is not None
+    former = server_of(watched)
+    watched.server.kill()
+    watched.serve("up")
+    assert server_of(watched).pid != former.pid
+    assert watched.server.stop() == 0
+    assert tree(watched) == []
+
+
+def test_a_second_watchdog_on_one_data_folder_refuses(watched: World) -> None:
+    done = watched.run("up")
+    assert done.returncode == os.EX_TEMPFAIL
+    assert done.stderr.startswith(f"eomd: already running as process {watched.server.process.pid}")
+    assert watched.client.get("/health")["status"] == "ok"
+
+
+def test_a_server_started_by_hand_is_not_taken_over(world: World) -> None:
+    world.configure()
+    server = world.serve("serve")
+    done = world.run("up")
+    assert done.returncode == os.EX_TEMPFAIL
+    assert f"a server without a watchdog runs as process {server.process.pid}" in done.stderr
+    assert server.process.poll() is None
+
+
+def test_a_taken_port_is_named(world: World) -> None:
+    world.configure()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", world.port))
+        other.listen()
+        done = world.run("up")
+    assert done.returncode == 1
+    assert done.stderr == f"eomd: cannot listen on 127.0.0.1:{world.port}: Address already in use\n"
+    assert not runtime_folder(world.data, os.environ).exists()
+
+
+def test_a_wrong_configuration_stops_the_start_with_its_own_exit_code(world: World) -> None:
+    world.configure(extra="[log]\nlevle = 'info'")
+    for command in ("up", "serve"):
+        done = world.run(command)
+        assert done.returncode == os.EX_CONFIG
+        assert done.stderr.startswith(f"eomd: {world.config} line ")
+        assert done.stderr.endswith("[log] levle: unknown key; did you mean level?\n")
+
+
+def test_what_only_the_server_finds_wrong_ends_the_watchdog_too(world: World) -> None:
+    world.configure(extra="[clusters.x]\nnodes = ['127.0.0.1:1']\ncodec = 'absent'")
+    done = world.run("up")
+    assert done.returncode == os.EX_CONFIG
+    assert "no codec named 'absent' is installed" in done.stderr
+    assert tree(world) == []
+
+
+def test_sighup_restarts_the_server_with_the_new_configuration(watched: World) -> None:
+    assert watched.server is not None
+    server = server_of(watched)
+    good = watched.config.read_text()
+    watched.config.write_text(good + "\n[clusters.label]\nnodes = ['127.0.0.1:1']\n")
+    watched.server.kill(signal.SIGHUP)
+    server = another_server(watched, server)
+    assert [c["name"] for c in watched.client.get("/clusters")] == ["fish", "label"]
+
+
+def test_sighup_with_a_wrong_configuration_changes_nothing(watched: World) -> None:
+    assert watched.server is not None
+    server = server_of(watched)
+    watched.config.write_text("[sever]\n")
+    watched.server.kill(signal.SIGHUP)
+    wait_until(lambda: "the configuration is not taken over" in log_of(watched), "the complaint")
+    assert server_of(watched).pid == server.pid
+    assert watched.client.get("/health")["status"] == "ok"
+
+
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(world: World) -> None:
+    world.configure()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(world.folder / "notify"))
+        listener.settimeout(60)
+        server = world.serve("up", NOTIFY_SOCKET=str(world.folder / "notify"))
+        assert listener.recv(100) == b"READY=1"
+        server.stop()
+        assert listener.recv(100) == b"STOPPING=1"
