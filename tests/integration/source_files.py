@@ -71,16 +71,18 @@ class SourceFolder:
         return text, find_layout(text, order, LIMITS.line_bytes)
 
 
-def fast_rows(text: SourceText, layout: Layout, block_bytes: int, line_bytes: int = 1 << 20) -> list[Any] | None:
+def fast_rows(
+    text: SourceText, layout: Layout, block_bytes: int, line_bytes: int = 1 << 20
+) -> list[Any] | None:
     """Return what the quick pass reads; None where it calls the file not good."""
     sink = Kept()
-    good = read_fast(
-        text, layout, sink, rows_max=1000, line_bytes_max=line_bytes, block_bytes=block_bytes
-    )
+    good = read_fast(text, layout, sink, rows_max=1000, line_bytes_max=line_bytes, block_bytes=block_bytes)
     return sink.kept if good else None
 
 
-def exact_rows(text: SourceText, layout: Layout, line_bytes: int = 1 << 20) -> tuple[list[Any], list[Any], int]:
+def exact_rows(
+    text: SourceText, layout: Layout, line_bytes: int = 1 << 20
+) -> tuple[list[Any], list[Any], int]:
     """Return rows, problems listed, and how many there are."""
     sink = Kept()
     exact = ExactPass(text, layout, sink, 1000)
