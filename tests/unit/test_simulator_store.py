@@ -281,9 +281,9 @@ def test_counters_tokens_and_refusals_come_back(make_store):
     assert (again.after == first.after).all()
 
 
-@pytest.mark.parametrize("cut", [1, 11, 12, 40, 90])
-def test_a_torn_last_block_is_cut_off_and_what_was_before_stays(make_store, tmp_path, cut):
-    store = make_store()
+@pytest.mark.parametrize("cut", [1, 11, 12, 40, 84])
+def test_a_torn_last_block_is_cut_off_and_what_was_before_stays(tmp_path, cut):
+    store = Store(tmp_path, SETTINGS)
     change(store, Mode.INC, [100], [5])
     change(store, Mode.INC, [101], [6], operation=2)
     store.close()
@@ -295,7 +295,6 @@ def test_a_torn_last_block_is_cut_off_and_what_was_before_stays(make_store, tmp_
     reopened.close()
     assert [block.operation for block in read_journal(tmp_path)] == [1, 2]
     assert (tmp_path / JOURNAL_NAME).stat().st_size == whole
-    make_store()
 
 
 def test_a_block_with_a_wrong_checksum_ends_the_journal(make_store, tmp_path):
