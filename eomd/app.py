@@ -111,7 +111,8 @@ class Server:
         await self._rooms.recovery.resume()
         self._spawn(self._join_ledger())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ledger_tried.wait(), LEDGER_WAIT_S)
+            async with asyncio.timeout(LEDGER_WAIT_S):
+                await self._ledger_tried.wait()
         if self._stopping.is_set():
             return
         self._listen()

@@ -212,7 +212,8 @@ class ApiHandler(RequestHandler):
     async def push(self) -> bool:
         """Send what was written, as fast as the client takes it; False once it is gone or takes nothing."""
         try:
-            await asyncio.wait_for(self.flush(), FLUSH_S_MAX)
+            async with asyncio.timeout(FLUSH_S_MAX):
+                await self.flush()
         except StreamClosedError:
             return False
         except TimeoutError:

@@ -98,7 +98,8 @@ class Subscription:
         while not self._pending:
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), PROGRESS_S)
+                async with asyncio.timeout(PROGRESS_S):
+                    await self._wake.wait()
             except TimeoutError:
                 self._look()
         operation = self._pending.pop(next(iter(self._pending)))

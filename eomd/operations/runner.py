@@ -13,14 +13,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 
-import pyarrow as pa
-
-from eomd.errors import DiskFullError, EomdError
+from eomd.errors import DiskFullError
 from eomd.evt.cluster import Cluster
 from eomd.model import Counts, Model, Operation, PausedBy, RowStatus, State
 from eomd.operations.feed import Feed
+from eomd.operations.holds import Holds
 from eomd.operations.keeper import Keeper
 from eomd.operations.partial import Partial
+from eomd.operations.reach import Reach
 from eomd.operations.story import format_counts
 from eomd.operations.tools import Tools
 from eomd.operations.window import Segment
@@ -38,14 +38,10 @@ SEGMENT_ROWS = 32_768
 SEGMENT_ROWS_UNPROTECTED = 4_096
 #: EIDs up to which a segment is of full size
 SEGMENT_EIDS = 4
-#: rows are sent at most so far ahead of the last checkpoint
-SENT_AHEAD_ROWS = 1_048_576
 #: pause between two checkpoints where tokens protect
 CHECKPOINT_S = 0.5
 #: what writing out the window may take at an early end
 WRITE_OUT_S = 5.0
-#: how long a cluster may be out of reach before its operations show as paused
-UNREACHABLE_GRACE_S = 1.0
 
 
 class Wish(Enum):
@@ -78,10 +74,8 @@ class Runner:
         self._keeper = Keeper(folder, tools, self._disk_short)
         self._checkpoint = checkpoint
         self._rows: RowsFile | None = None
-        self._doubtful = range(0)
-        #: without tokens: the disk says that rows from here on were not sent
-        self._promised = None if checkpoint.protected else checkpoint.sent_until
-        self._holds: dict[PausedBy, str] = {}
+        self._reach = Reach(self.feed, cluster, checkpoint)
+        self._holds = Holds(cluster, self._show_hold)
         self._wish = Wish.NONE
         self._room, self._decided, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._cluster_changed = asyncio.Event()
@@ -113,7 +107,7 @@ class Runner:
         self._cluster.add_listener(self._cluster_changed.set)
         try:
             await self._work()
-        except (OSError, EomdError, pa.ArrowException, ValueError, RuntimeError) as error:
+        except Exception as error:  # whatever it is, the operation must end with a reason
             await self._fail(error)
         finally:
             self._cluster.remove_listener(self._cluster_changed.set)
@@ -128,6 +122,7 @@ class Runner:
     async def _work(self) -> None:
         if await self._greeted():
             await self._open()
+            await self._move_limit()
             await self._become(State.RUNNING)
             self.feed.stopped = False
             self._cluster.attach(self.feed)
@@ -139,7 +134,7 @@ class Runner:
 
     async def _greeted(self) -> bool:
         """Wait until the cluster's nature is known. False where a wish came first."""
-        watching = asyncio.create_task(self._watch_cluster())
+        watching = asyncio.create_task(self._holds.watch_cluster())
         try:
             while self._cluster.idempotent is None and not self._stopping.is_set():
                 await _next(self._cluster_changed)
@@ -156,20 +151,10 @@ class Runner:
         self._keeper.partial = Partial(
             self._folder.partial, head, kept.rows, kept.partial_bytes, kept.statuses
         )
-        if kept.started and self.feed.modifies:
-            bound = kept.rows + SENT_AHEAD_ROWS if kept.sent_until is None else kept.sent_until
-            self.feed.sent_before = bound
-            if not (kept.protected and self._protected):
-                self._doubtful = range(kept.rows, bound)
-                self._promised = bound
-
-    @property
-    def _protected(self) -> bool:
-        """Sending a row again can do no harm. Once it could, the rest of the operation is held to that."""
-        return not self.feed.modifies or (self._cluster.idempotent is True and self._promised is None)
+        self._reach.recall()
 
     async def _run_loops(self) -> None:
-        watching = asyncio.create_task(self._watch_cluster())
+        watching = asyncio.create_task(self._holds.watch_cluster())
         loops = {asyncio.create_task(self._load()), asyncio.create_task(self._write())}
         try:
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_EXCEPTION)
@@ -191,27 +176,22 @@ class Runner:
                 await _next(self._room)
                 continue
             segment = await self._keeper.in_thread(self._read_segment, window.loaded)
-            self.feed.add(segment, self._doubtful)
+            self.feed.add(segment, self._reach.doubtful)
             await self._move_limit()
 
     def _read_segment(self, start: int) -> Segment:
         if self._rows is None:
             raise RuntimeError("rows are read before they are opened")
-        full = SEGMENT_ROWS if self._protected else SEGMENT_ROWS_UNPROTECTED
+        full = SEGMENT_ROWS if self._reach.protected else SEGMENT_ROWS_UNPROTECTED
         size = full * SEGMENT_EIDS // max(SEGMENT_EIDS, len(self._order.eids))
-        block = self._rows.block(start, min(start + size, self._total))
+        block = self._rows.block(start, self._rows.cut(start, start + size))
         return Segment(block, len(self._order.eids), self._order.model is Model.MODIFY)
 
     async def _move_limit(self) -> None:
-        """Let rows be sent as far as the checkpoint allows; without tokens it must say so first (rule 3)."""
-        if self._protected:
-            self.feed.limit = self._keeper.opened().durable.rows + SENT_AHEAD_ROWS
-        elif self._promised is None or self._promised < self.feed.window.loaded:
-            self._promised = self.feed.window.loaded
+        """Let rows be sent as far as the checkpoint allows, which may have to be written first."""
+        if self._reach.promise():
             await self._save()
-            self.feed.limit = self._promised
-        else:
-            self.feed.limit = self._promised
+        self._reach.allow(self._keeper.opened().durable.rows)
         self._cluster.wake(self.feed)
 
     async def _write(self) -> None:
@@ -223,7 +203,7 @@ class Runner:
                 self._raise_fault()
                 continue
             await self._append(*ready)
-            if not self._protected or _now() >= due:
+            if not self._reach.protected or _now() >= due:
                 await self._save()
                 await self._move_limit()
                 due = _now() + CHECKPOINT_S
@@ -245,7 +225,8 @@ class Runner:
         operation, kept, partial = operation or self.operation, self._checkpoint, self._keeper.partial
         if partial is not None:
             rows, length, statuses = partial.durable
-            kept = replace(kept, started=True, protected=self._protected, sent_until=self._promised)
+            reach = self._reach
+            kept = replace(kept, started=True, protected=reach.protected, sent_until=reach.promised)
             kept = replace(kept, rows=rows, partial_bytes=length, statuses=statuses)
         return replace(
             kept,
@@ -259,47 +240,13 @@ class Runner:
 
     # --- holds: what ends by itself ----------------------------------------------------------------------
 
-    async def _watch_cluster(self) -> None:
-        while not self._stopping.is_set():
-            self._cluster_changed.clear()
-            if self._usable():
-                self._hold(PausedBy.CLUSTER, None)
-                if self._keeper.partial is not None:
-                    await self._move_limit()
-            elif PausedBy.CLUSTER in self._holds or not await self._usable_soon():
-                self._hold(PausedBy.CLUSTER, self._why_unusable())
-            await self._cluster_changed.wait()
-
-    def _usable(self) -> bool:
-        return self._cluster.reachable and not self._cluster.drained
-
-    def _why_unusable(self) -> str:
-        name = self._order.cluster
-        if self._cluster.drained:
-            return f"cluster {name} is drained; goes on when it is taken back"
-        return f"no node of cluster {name} can be reached; goes on by itself"
-
-    async def _usable_soon(self) -> bool:
-        deadline = _now() + UNREACHABLE_GRACE_S
-        while not self._usable() and not self._stopping.is_set():
-            try:
-                await asyncio.wait_for(_next(self._cluster_changed), max(0.0, deadline - _now()))
-            except TimeoutError:
-                break
-        return self._usable()
-
     def _disk_short(self, reason: str | None) -> None:
-        self._hold(PausedBy.DISK, reason)
+        self._holds.set(PausedBy.DISK, reason)
 
-    def _hold(self, by: PausedBy, reason: str | None) -> None:
-        """Begin or end a hold; the state follows."""
-        if self._holds.get(by) == reason:
-            return
-        self._holds.pop(by, None)
-        if reason is not None:
-            self._holds[by] = reason
-        first = next(iter(self._holds.items()), (None, None))
-        self._show(self._turned(State.PAUSED if self._holds else State.RUNNING, *first))
+    def _show_hold(self) -> None:
+        """The state follows the holds."""
+        held = self._holds.first
+        self._show(self._turned(State.PAUSED, *held) if held else self._turned(State.RUNNING, None, None))
         task = asyncio.get_running_loop().create_task(self._report(self.operation))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
@@ -318,7 +265,7 @@ class Runner:
             await self._append_decided()
         except (OSError, DiskFullError) as error:
             log.warning("rows decided wait in memory: %s", error, extra={"operation": self.operation.id})
-        self._note_sent_bound()
+        self._reach.shrink()
         if self._wish is Wish.PAUSE:
             self._holds.clear()
             return await self._become(State.PAUSED, PausedBy.PERSON, "paused by a person")
@@ -328,7 +275,7 @@ class Runner:
         if self._keeper.partial is None:
             return
         undone, unknown = await self._cluster.detach(self.feed, self._cluster.settings.reply_timeout_s)
-        again = self._protected and not final
+        again = self._reach.protected and not final
         self.feed.give_back(undone, unknown if again else unknown[:0])
         status = RowStatus.UNCERTAIN if self.feed.modifies else RowStatus.NOT_SENT
         for row in [] if again else unknown.tolist():
@@ -337,11 +284,6 @@ class Runner:
     async def _append_decided(self) -> None:
         while prefix := self.feed.window.decided_prefix():
             await self._append(*prefix)
-
-    def _note_sent_bound(self) -> None:
-        """Nothing is in flight: remember from which row on nothing was sent, instead of the promise."""
-        if self._promised is not None:
-            self._promised = max(self.feed.window.decided_end(), self.feed.sent_before)
 
     async def _cancel(self) -> None:
         """Name every row that was not sent, and end."""
@@ -354,7 +296,7 @@ class Runner:
             await self._append_decided()
             if self.feed.window.loaded < self._total:
                 segment = await self._keeper.in_thread(self._read_segment, self.feed.window.loaded)
-                self.feed.add(segment, self._doubtful)
+                self.feed.add(segment, self._reach.doubtful)
                 self._decide_rest()
         return await self._finish()
 

@@ -167,7 +167,8 @@ class Watchdog:
 
     async def _rest(self, pause_s: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), pause_s)
+            async with asyncio.timeout(pause_s):
+                await self._stop.wait()
 
     def _hear_sign(self, sign: Sign) -> None:
         if sign is Sign.READY:
