@@ -103,6 +103,7 @@ class Cluster:
     def drained(self, drained: bool) -> None:
         self._drained = drained
         self.wake()
+        self._tell()
 
     async def start(self) -> None:
         """Begin to open connections, up to every node's budget; does not wait for them."""
@@ -184,7 +185,7 @@ class Cluster:
         return [node.view() for node in self._nodes]
 
     def add_listener(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after `reachable`, `idempotent` or a node's state changed."""
+        """Call `listener` after `reachable`, `idempotent`, `drained` or a node's state changed."""
         self._listeners.append(listener)
 
     def remove_listener(self, listener: Callable[[], None]) -> None:
@@ -196,8 +197,7 @@ class Cluster:
         greeted = [node.capabilities for node in self._nodes if node.capabilities is not None]
         self._idempotent = all(Capability.IDEMPOTENT in each for each in greeted) if greeted else None
         self._pump_soon()
-        for listener in list(self._listeners):
-            listener()
+        self._tell()
 
     def due(self, when_s: float) -> None:
         if not self._closing:
@@ -375,6 +375,10 @@ class Cluster:
         self._wake_lane(lane)
 
     # Keeping house
+
+    def _tell(self) -> None:
+        for listener in list(self._listeners):
+            listener()
 
     def _tick(self) -> None:
         """Do everything that is due, and set the alarm for what is due next."""
