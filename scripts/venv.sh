@@ -56,7 +56,7 @@ make_venv() {
         [ -x "$venv/bin/python" ] && [ "$("$venv/bin/python" --version 2>&1)" = "$("$python" --version)" ] ||
             "$python" -m venv --clear "$venv" || die "could not make $venv"
         echo "installing eomd into .venv …" >&2
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".${1:+[$1]}" ||
+        "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check -e ".${1:+[$1]}" ||
             die "could not install eomd into .venv"
         printf '%s\n' "$wanted" >"$stamp"
     fi
