@@ -52,6 +52,10 @@ class Reach:
         """Let rows be sent as far as the disk, which holds so many rows of the result, permits now."""
         self._feed.limit = durable_rows + SENT_AHEAD_ROWS if self.promised is None else self.promised
 
+    def is_short(self) -> bool:
+        """Tell whether sending will soon wait for a checkpoint; without tokens it always does."""
+        return not self.protected or self._feed.window.written > self._feed.limit - SENT_AHEAD_ROWS // 2
+
     def shrink(self) -> None:
         """Nothing is in flight: take back the promise for rows that were never sent."""
         if self.promised is not None:

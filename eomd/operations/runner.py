@@ -203,7 +203,7 @@ class Runner:
                 self._raise_fault()
                 continue
             await self._append(*ready)
-            if not self._reach.protected or _now() >= due:
+            if self._reach.is_short() or _now() >= due:
                 await self._save()
                 await self._move_limit()
                 due = _now() + CHECKPOINT_S
