@@ -17,6 +17,7 @@ import numpy as np
 
 from eomd.errors import EncodeError
 from eomd.evt.alarm import Alarm
+from eomd.evt.cap import InflightCap
 from eomd.evt.codec import U8, U32, Capability, Head
 from eomd.evt.connection import Connection
 from eomd.evt.flight import Landed, Portion
@@ -33,8 +34,6 @@ __all__ = ["Cluster", "ClusterSettings", "NodeView", "Work"]
 
 logger = logging.getLogger(__name__)
 
-#: of a cluster, so that a small operation waits little behind a big one
-ROWS_INFLIGHT_MAX = 65_536
 #: one turn of an operation
 PORTION_ROWS_MAX = 4_096
 #: room below which the cap counts as reached, so that full windows do not end in crumbs
@@ -63,6 +62,7 @@ class Cluster:
         self._rotation: Rotation[Lane] = Rotation()
         self._pauses: Pauses[Lane] = Pauses()
         self._bucket = Bucket(settings.rows_per_s, self._clock())
+        self._cap = InflightCap()
         self._alarm = Alarm(self._tick)
         self._pump_handle: asyncio.Handle | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -211,6 +211,7 @@ class Cluster:
             self._leave_flight(lane, count)
             if not lane.left:
                 self._settle(lane, parts)
+        self._cap.observe(latency_s, rows)
         if self.on_request:
             self.on_request(latency_s, rows)
         self._pump_soon()
@@ -260,7 +261,7 @@ class Cluster:
 
     def _send_next(self, now_s: float) -> bool:
         """Send one portion of whose turn it is; False where nothing can be sent now."""
-        room = min(ROWS_INFLIGHT_MAX - self.rows_inflight, PORTION_ROWS_MAX)
+        room = min(self._cap.rows - self.rows_inflight, PORTION_ROWS_MAX)
         if room < PORTION_ROWS_MIN:
             return False
         room = min(room, self._bucket.available(now_s))
@@ -280,7 +281,7 @@ class Cluster:
         return False
 
     def _least_loaded(self, head: Head, now_s: float) -> Connection | None:
-        best, best_rows = None, ROWS_INFLIGHT_MAX
+        best, best_rows = None, self._cap.rows
         for node in self._nodes:
             if not node.serves(head.mode, now_s):
                 continue
@@ -292,6 +293,8 @@ class Cluster:
 
     def _send(self, lane: Lane, connection: Connection, room: int) -> bool:
         """Send the lane's next rows; False where it has none."""
+        if lane.modifies and not self._idempotent and not lane.work.braced:
+            return False
         free = connection.window - connection.flight.requests
         rows_max = min(room, free * connection.rows_per_request(lane.head))
         parcel = lane.take(rows_max, new=not self._drained)

@@ -30,6 +30,8 @@ class Work(Protocol):
     """What the pool asks of an operation; everything is called on the loop."""
 
     head: Head
+    #: rows of a modify may go where tokens are not remembered; the pool is to be woken when this turns true
+    braced: bool
 
     def take(self, rows_max: int) -> Rows | None:
         """Return the next unsent rows, `rows_max` at most; None where there are none at the moment.

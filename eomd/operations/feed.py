@@ -31,6 +31,8 @@ class Feed:
         order = operation.order
         self.head = Head(order.eids, None if order.dry_run else order.mode, operation.number or 0)
         self.window = Window(checkpoint.rows)
+        #: the disk tells how far rows may have gone out without tokens
+        self.braced = False
         #: rows from here on are not handed out yet
         self.limit = checkpoint.rows
         #: rows before this may have been sent by an earlier life, or in vain

@@ -50,6 +50,7 @@ class Reach:
 
     def allow(self, durable_rows: int) -> None:
         """Let rows be sent as far as the disk, which holds so many rows of the result, permits now."""
+        self._feed.braced = self.promised is not None
         self._feed.limit = durable_rows + SENT_AHEAD_ROWS if self.promised is None else self.promised
 
     def is_short(self) -> bool:
@@ -60,4 +61,4 @@ class Reach:
         """Nothing is in flight: take back the promise for rows that were never sent."""
         if self.promised is not None:
             self.promised = max(self._feed.window.decided_end(), self._feed.sent_before)
-            self._feed.limit = min(self._feed.limit, self.promised)
+            self._feed.limit = self.promised

@@ -12,6 +12,7 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum, auto
+from typing import Any
 
 from eomd.errors import DiskFullError
 from eomd.evt.cluster import Cluster
@@ -80,7 +81,7 @@ class Runner:
         self._room, self._decided, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._cluster_changed = asyncio.Event()
         self.feed.decided = self._decided.set
-        self._reporting = asyncio.Lock()
+        self._moving, self._reporting = asyncio.Lock(), asyncio.Lock()
         self._reports: set[asyncio.Task[None]] = set()
 
     def view(self) -> Operation:
@@ -154,7 +155,7 @@ class Runner:
         self._reach.recall()
 
     async def _run_loops(self) -> None:
-        watching = asyncio.create_task(self._holds.watch_cluster())
+        watching = asyncio.gather(self._holds.watch_cluster(), self._follow_cluster())
         loops = {asyncio.create_task(self._load()), asyncio.create_task(self._write())}
         try:
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_EXCEPTION)
@@ -189,10 +190,18 @@ class Runner:
 
     async def _move_limit(self) -> None:
         """Let rows be sent as far as the checkpoint allows, which may have to be written first."""
-        if self._reach.promise():
-            await self._save()
-        self._reach.allow(self._keeper.opened().durable.rows)
+        async with self._moving:
+            if self._reach.promise():
+                await self._save()
+            self._reach.allow(self._keeper.opened().durable.rows)
         self._cluster.wake(self.feed)
+
+    async def _follow_cluster(self) -> None:
+        """Have the disk know as soon as a node joins that remembers no tokens; the pool waits for it."""
+        while True:
+            self._cluster_changed.clear()
+            await self._move_limit()
+            await self._cluster_changed.wait()
 
     async def _write(self) -> None:
         due = _now() + CHECKPOINT_S
@@ -378,7 +387,7 @@ async def _next(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Future[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -182,6 +182,8 @@ class Peer:
 class FakeWork:
     """An operation of n rows; keeps what was settled, and that nothing is settled twice."""
 
+    braced = True
+
     def __init__(self, rows, *, mode=None, operation=7, eids=(1001,), take_max=10**9):
         self.head = Head(eids, mode, operation)
         self.status = np.full(rows, PENDING, np.uint8)

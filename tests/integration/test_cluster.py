@@ -9,8 +9,8 @@ import pytest
 from fake_node import FakeNode, FakeWork, modify, pool, settings_for, until
 from lines_dialect import LinesCodec
 
+from eomd.evt import cap, retries
 from eomd.evt import cluster as cluster_module
-from eomd.evt import retries
 from eomd.model import Mode, NodeState, RowStatus
 
 OK, REPLAYED, UNCERTAIN = RowStatus.OK, RowStatus.REPLAYED, RowStatus.UNCERTAIN
@@ -147,7 +147,7 @@ def test_answers_are_observed():
 
 
 def test_rows_in_flight_are_capped(monkeypatch):
-    monkeypatch.setattr(cluster_module, "ROWS_INFLIGHT_MAX", 700)
+    monkeypatch.setattr(cap, "ROWS_MAX", 700)
     monkeypatch.setattr(cluster_module, "PORTION_ROWS_MIN", 1)
 
     async def main():
@@ -625,7 +625,7 @@ def test_paused_rows_are_bounded():
             cluster.attach(work)
             await until(lambda: work.taken >= 65_536)
             await until(lambda: not len(cluster._rotation))
-            assert work.taken <= 65_536 + cluster_module.ROWS_INFLIGHT_MAX
+            assert work.taken <= 65_536 + cap.ROWS_MAX
             await cluster.detach(work, 1.0)
 
     asyncio.run(main())

@@ -7,6 +7,8 @@ from eomd.model import Mode, RowStatus
 
 
 class Work:
+    braced = True
+
     def __init__(self, rows=0, mode=Mode.INC):
         self.head = Head((1,), mode, 7)
         self.left, self.settled, self.earlier = rows, [], set()
