@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,9 @@ def read_block(first_line: int, lines: list[bytes], layout: Layout, line_bytes_m
     """Read lines that are not empty as records; None where they must be looked at one by one."""
     filled = np.array([line not in LINE_ENDS for line in lines])
     data = b"".join(lines)
+    # pyarrow would take such a mark away, which here belongs to a cell
+    if data.startswith(BOM_UTF8):
+        return None
     if b"\0" in data or max(map(len, lines)) > line_bytes_max or not filled.any():
         return None
     quoted = b'"' in data

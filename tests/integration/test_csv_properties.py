@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from source_files import (
     LIMITS,
@@ -94,6 +94,7 @@ def test_what_the_quick_pass_calls_good_the_exact_pass_reads_the_same(
 
 @one_folder
 @given(text=CASES, order=ORDERS, chunk_bytes=st.integers(1, 60), listed=st.integers(1, 4))
+@example(text="userid,amount\n\ufeff-4,", order=QUERY, chunk_bytes=1, listed=1)
 def test_lines_taken_in_blocks_are_read_as_one_by_one(
     folder: SourceFolder, text: str, order: Order, chunk_bytes: int, listed: int
 ) -> None:
