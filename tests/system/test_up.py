@@ -42,8 +42,9 @@ def tree(world: World) -> list[psutil.Process]:
 
 def server_of(world: World) -> psutil.Process:
     assert world.server is not None
-    children = psutil.Process(world.server.process.pid).children()
-    return children[0] if len(children) == 1 else wait_until(lambda: server_of(world), "one child")
+    parent = psutil.Process(world.server.process.pid)
+    wait_until(lambda: len(parent.children()) == 1, "one child")
+    return parent.children()[0]
 
 
 def another_server(world: World, than: psutil.Process) -> psutil.Process:
