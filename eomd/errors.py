@@ -20,6 +20,9 @@
     │   └── DiskFullError             DISK_FULL
     ├── ListenError                   an address to listen at is taken or not ours; may be free later
     ├── FolderInUseError              another server holds this data folder
+    ├── FolderDamagedError            an operation's own files are not as they were written
+    ├── NewerFormatError              a newer eomd wrote it: not to be touched
+    ├── JournalDamagedError           what a simulated cluster has decided can't be read whole
     ├── MigrationRefusedError         the old service's unfinished rows stand in the way
     └── EvtError                      speaking to a cluster
         ├── ConnectError              no usable connection came about
@@ -176,6 +179,18 @@ class ListenError(EomdError):
 
 class FolderInUseError(EomdError):
     code = "FOLDER_IN_USE"
+
+
+class FolderDamagedError(EomdError):
+    code = "FOLDER_DAMAGED"
+
+
+class NewerFormatError(EomdError):
+    code = "NEWER_FORMAT"
+
+
+class JournalDamagedError(EomdError):
+    code = "JOURNAL_DAMAGED"
 
 
 class MigrationRefusedError(EomdError):

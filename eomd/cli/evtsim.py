@@ -84,13 +84,14 @@ _SHARE = click.FloatRange(0, 1)
     multiple=True,
     help="A counter that exists; repeatable.",
 )
-@click.option("--fill", type=int, metavar="SEED", help="Start counters at random values instead of 0.")
+@click.option(
+    "--fill", type=click.IntRange(0), metavar="SEED", help="Start counters at random values instead of 0."
+)
 @click.option("--max-rows", type=click.IntRange(1), default=_DEFAULTS.max_rows, show_default=True)
 @click.option("--max-inflight", type=click.IntRange(1), default=_DEFAULTS.max_inflight, show_default=True)
 @click.option("--max-frame", type=click.IntRange(64), default=FRAME_BYTES_MAX, show_default=True)
-@click.option("--no-idempotent", is_flag=True, help="Forget tokens.")
 @click.option("--no-restore", is_flag=True, help="Do not serve mode 4.")
-@click.option("--seed", type=int, default=0, help="Of what faults leave to chance.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of what faults leave to chance.")
 @click.option("--latency-ms", type=click.FloatRange(0), help="Answer so much later.")
 @click.option(
     "--jitter-ms", type=click.FloatRange(0), help="And by chance up to so much more, each for itself."
@@ -106,6 +107,7 @@ _SHARE = click.FloatRange(0, 1)
 )
 @click.option("--silent", is_flag=True, default=None, help="Take connections, and say and do nothing.")
 @click.option("--wrong-crc-share", type=_SHARE, help="Of the replies.")
+@click.option("--corrupt-share", type=_SHARE, help="Of the replies: one byte is wrong.")
 @click.option("--busy-share", type=_SHARE, help="Of the rows.")
 @click.option("--internal-share", type=_SHARE, help="Of the rows.")
 @click.option("--overloaded-share", type=_SHARE, help="Of the requests: ERROR 4.")
@@ -113,8 +115,9 @@ _SHARE = click.FloatRange(0, 1)
     "--goaway-after", type=click.IntRange(1), metavar="N", help="GOAWAY after a connection's n-th request."
 )
 @click.option("--one-byte", is_flag=True, default=None, help="Send every byte on its own.")
-@click.option("--wrong-cluster", is_flag=True, default=None, help="Claim to be another cluster.")
+@click.option("--claim-cluster", metavar="NAME", help="Say to be a node of this cluster.")
 @click.option("--refuse-version", is_flag=True, default=None, help="Serve no version.")
+@click.option("--no-idempotent", is_flag=True, default=None, help="Know no tokens.")
 @click.option(
     "--control",
     type=parse_address,
@@ -171,7 +174,6 @@ def _read_settings(control: tuple[str, int] | None, options: dict[str, Any]) -> 
         max_rows=options["max_rows"],
         max_inflight=options["max_inflight"],
         max_frame=options["max_frame"],
-        idempotent=not options["no_idempotent"],
         restore=not options["no_restore"],
         faults=_read_faults(options),
         seed=options["seed"],

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eomd.errors import EncodeError, FrameError
 from eomd.evt.codec import I64, U8, U32, Head, Rows
@@ -181,10 +180,6 @@ class RequestBatch:
     @property
     def rows_each(self) -> int:
         return len(self.rows) // len(self.requests)
-
-    def pick(self, where: NDArray[np.bool_]) -> RequestBatch:
-        """Return the requests, bool[m], with their rows."""
-        return RequestBatch(self.head, self.requests[where], self.rows.pick(np.repeat(where, self.rows_each)))
 
 
 def group_requests(frames: Sequence[Frame]) -> list[list[Frame]]:

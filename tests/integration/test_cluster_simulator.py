@@ -61,6 +61,7 @@ def assert_applied_once(simulator, rows):
         Faults(mute_after=9, mute_when="after"),
         Faults(goaway_after=9),
         Faults(wrong_crc_share=0.05),
+        Faults(corrupt_share=0.05),
     ],
     ids=fault_names,
 )
@@ -93,10 +94,9 @@ def test_a_plain_modify_is_done_at_most_once_whatever_goes_wrong(faults):
     async def main():
         async with simulated(
             nodes=2,
-            faults=faults,
+            faults=faults.change({"no_idempotent": True}),
             max_rows=20,
             max_inflight=4,
-            idempotent=False,
             pool={"reply_timeout_s": 0.4},
         ) as (simulator, cluster):
             work = modify(2000)
@@ -149,7 +149,7 @@ def test_a_node_that_dies_and_returns_under_load_is_passed_over():
     ("faults", "state", "word"),
     [
         (Faults(silent=True), NodeState.DOWN, "no greeting"),
-        (Faults(wrong_cluster=True), NodeState.MISCONFIGURED, "error 5"),
+        (Faults(claim_cluster="leisure"), NodeState.MISCONFIGURED, "error 5"),
         (Faults(refuse_version=True), NodeState.DOWN, "error 2"),
     ],
     ids=fault_names,

@@ -1,17 +1,14 @@
 """The simulated cluster's memory: rules of a row, tokens, and what comes back after a restart."""
 
-import os
-import struct
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eomd.errors import ConfigurationError, FolderInUseError
+from eomd.errors import ConfigurationError
 from eomd.evt.codec import Head, Rows
 from eomd.evt.simulator import Counter, Faults, SimulatorSettings, UserRange, read_journal
-from eomd.evt.simulator.journal import JOURNAL_NAME
 from eomd.evt.simulator.store import Store
 from eomd.evt.simulator.tokens import TokenIndex, block_of, make_entries, place_of
 from eomd.model import VALUE_MAX, VALUE_MIN, Mode, RowStatus
@@ -49,8 +46,21 @@ def rows_of(users, amounts, index=None, expected=None):
     return Rows(np.array(index, np.uint32), np.array(users, np.uint64), *matrices)
 
 
-def change(store, mode, users, amounts, *, eids=(A,), operation=1, index=None, expected=None, origin=ORIGIN):
-    return store.modify(origin, Head(eids, mode, operation), rows_of(users, amounts, index, expected))
+def change(
+    store,
+    mode,
+    users,
+    amounts,
+    *,
+    eids=(A,),
+    operation=1,
+    index=None,
+    expected=None,
+    origin=ORIGIN,
+    idempotent=True,
+):
+    rows = rows_of(users, amounts, index, expected)
+    return store.modify(origin, Head(eids, mode, operation), rows, idempotent)
 
 
 def value(store, user, eid=A):
@@ -181,11 +191,18 @@ def test_tokens_of_other_origins_and_operations_are_others(make_store):
     assert value(store, 100) == 3
 
 
-def test_without_idempotent_every_copy_is_applied(make_store):
-    store = make_store(SimulatorSettings(users=(UserRange(1, 9),), counters=(Counter(A),), idempotent=False))
+def test_without_idempotent_every_copy_is_applied_and_none_remembered(make_store):
+    store = make_store()
     for _ in range(2):
-        assert change(store, Mode.INC, [1], [5]).status[0] == RowStatus.OK
-    assert value(store, 1) == 10
+        assert change(
+            store, Mode.INC, [100, 100], [5, 1], index=[0, 0], idempotent=False
+        ).status.tolist() == [0, 0]
+    assert value(store, 100) == 12
+    store = make_store()
+    assert value(store, 100) == 12
+    assert change(store, Mode.INC, [100], [5]).status[0] == RowStatus.OK
+    assert change(store, Mode.INC, [100], [5], idempotent=False).status[0] == RowStatus.OK
+    assert change(make_store(), Mode.INC, [100], [5]).after.tolist() == [[17]]
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), unique=True, min_size=1, max_size=50), st.integers(0, 2**20))
@@ -267,96 +284,7 @@ def test_whole_requests_mean_the_same_as_their_rows_one_by_one(tmp_path_factory,
     again.close()
 
 
-# --- over restarts
-
-
-def test_counters_tokens_and_refusals_come_back(make_store):
-    store = make_store()
-    first = change(store, Mode.INC, [100, 99, 101, 100], [[1, 2]] * 4, eids=(B, A))
-    store = make_store()
-    assert (value(store, 100, B), value(store, 100), value(store, 101)) == (2, 4, 2)
-    again = change(store, Mode.INC, [100, 99, 101, 100], [[1, 2]] * 4, eids=(B, A))
-    assert again.status.tolist() == [1, RowStatus.NO_SUCH_USER, 1, 1]
-    assert (again.before == first.before).all()
-    assert (again.after == first.after).all()
-
-
-@pytest.mark.parametrize("cut", [1, 11, 12, 40, 84])
-def test_a_torn_last_block_is_cut_off_and_what_was_before_stays(tmp_path, cut):
-    store = Store(tmp_path, SETTINGS)
-    change(store, Mode.INC, [100], [5])
-    change(store, Mode.INC, [101], [6], operation=2)
-    store.close()
-    whole = (tmp_path / JOURNAL_NAME).stat().st_size
-    os.truncate(tmp_path / JOURNAL_NAME, whole - cut)
-    reopened = Store(tmp_path, SETTINGS)
-    assert (value(reopened, 100), value(reopened, 101)) == (5, 0)
-    assert change(reopened, Mode.INC, [101], [6], operation=2).status[0] == RowStatus.OK
-    reopened.close()
-    assert [block.operation for block in read_journal(tmp_path)] == [1, 2]
-    assert (tmp_path / JOURNAL_NAME).stat().st_size == whole
-
-
-def test_a_block_with_a_wrong_checksum_ends_the_journal(make_store, tmp_path):
-    change(make_store(), Mode.INC, [100], [5])
-    with open(tmp_path / JOURNAL_NAME, "r+b") as file:
-        file.seek(-3, os.SEEK_END)
-        file.write(b"\xee")
-    assert list(read_journal(tmp_path)) == []
-    assert value(make_store(), 100) == 0
-
-
-def test_a_length_beyond_the_file_is_no_reason_to_read_gigabytes(make_store, tmp_path):
-    change(make_store(), Mode.INC, [100], [5])
-    with open(tmp_path / JOURNAL_NAME, "ab") as file:
-        file.write(struct.pack("<4sII", b"EVTJ", 2**32 - 1, 0) + b"rest")
-    assert value(make_store(), 100) == 5
-
-
-def test_the_journal_tells_every_applied_row_once(make_store, tmp_path):
-    store = make_store()
-    for _ in range(3):
-        change(
-            store,
-            Mode.INC,
-            [100, 99, 101],
-            [[1, 2], [3, 4], [5, 6]],
-            eids=(A, B),
-            operation=7,
-            index=[4, 5, 6],
-        )
-    [block] = read_journal(tmp_path)
-    assert (block.origin, block.operation, block.mode, block.eids) == (ORIGIN, 7, Mode.INC, (A, B))
-    assert (block.rows.tolist(), block.users.tolist()) == ([4, 6], [100, 101])
-    assert block.amounts.tolist() == block.after.tolist() == [[1, 2], [5, 6]]
-    assert block.before.tolist() == [[0, 0], [0, 0]]
-
-
-def test_a_full_disk_decides_nothing(make_store, tmp_path, monkeypatch):
-    store = make_store()
-    change(store, Mode.INC, [100], [5])
-    size = (tmp_path / JOURNAL_NAME).stat().st_size
-    write = os.pwrite
-
-    def write_half(file, data, at):
-        if at > size:
-            raise OSError(28, "No space left on device")
-        return write(file, data[: len(data) // 2], at)
-
-    monkeypatch.setattr(os, "pwrite", write_half)
-    with pytest.raises(OSError, match="space"):
-        change(store, Mode.INC, [100], [1], operation=2)
-    monkeypatch.undo()
-    assert value(store, 100) == 5
-    assert (tmp_path / JOURNAL_NAME).stat().st_size == size
-    assert change(store, Mode.INC, [100], [1], operation=2).status[0] == RowStatus.OK
-    assert value(make_store(), 100) == 6
-
-
-def test_a_second_cluster_is_kept_out_of_the_folder(make_store, tmp_path):
-    make_store()
-    with pytest.raises(FolderInUseError):
-        Store(tmp_path, SETTINGS)
+# --- settings
 
 
 def test_counters_filled_by_chance_are_the_same_after_a_restart(make_store):

@@ -45,7 +45,10 @@ class SimulatedCluster:
         self._thread = threading.Thread(target=self._loop.run_forever, name="evtsim", daemon=True)
 
     def start(self) -> Self:
-        """Bring the counters back and listen. Raises OSError, FolderInUseError, ConfigurationError."""
+        """Bring the counters back and listen.
+
+        Raises OSError, FolderInUseError, JournalDamagedError, ConfigurationError.
+        """
         self._thread.start()
         try:
             self._run(self._start())
@@ -143,7 +146,7 @@ class SimulatedCluster:
 
     async def _stop(self) -> None:
         if self._control:
-            self._control.stop()
+            await self._control.stop()
         for node in self.nodes:
             node.stop()
         # the transports' own closing needs a turn of the loop

@@ -10,6 +10,7 @@ from eomd.errors import FrameError
 from eomd.evt import frame
 from eomd.evt.codec import U8
 from eomd.evt.frame import ErrorCode, Frame, FrameSplitter, FrameType, GoawayCode
+from eomd.evt.simulator.turn import Greeting
 
 if TYPE_CHECKING:
     from eomd.evt.simulator.node import Node
@@ -31,7 +32,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._splitter = FrameSplitter(node.settings.max_frame)
         self._transport: asyncio.Transport | None = None
-        self._hello: frame.Hello | None = None
+        self._greeting: Greeting | None = None
         #: requests read so far
         self._served = 0
         #: requests whose replies are held back
@@ -47,6 +48,10 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         node = self._node
+        if not node.listening:
+            # it was taken just before the node stopped
+            self.abort()
+            return
         node.connections.add(self)
         node.counts.connections += 1
         node.counts.connections_peak = max(node.counts.connections_peak, len(node.connections))
@@ -66,8 +71,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        # a connection that was silent once remains so: what it dropped may have been half a frame
-        self.deaf = self.deaf or self._node.faults.silent
+        self._hush()
         if self.deaf:
             return
         try:
@@ -76,6 +80,10 @@ class Connection(asyncio.Protocol):
             self._receive(self._splitter.intact)
             self.end(self._splitter.request, ErrorCode.MALFORMED, str(error))
         self.flush()
+
+    def _hush(self) -> None:
+        # a connection that was silent once remains so: what it dropped may have been half a frame
+        self.deaf = self.deaf or self._node.faults.silent
 
     def abort(self) -> None:
         """Break the connection at once."""
@@ -95,7 +103,7 @@ class Connection(asyncio.Protocol):
 
     def _receive(self, frames: list[Frame]) -> None:
         for asking, group in groupby(frames, lambda item: item[0] in _ASKING):
-            if asking and self._hello and not self.deaf:
+            if asking and self._greeting and not self.deaf:
                 self._receive_requests(list(group))
                 continue
             for frame_type, request, body in group:
@@ -105,9 +113,9 @@ class Connection(asyncio.Protocol):
     def _receive_single(self, frame_type: int, request: int, body: bytes) -> None:
         if not request:
             self.end(0, ErrorCode.MALFORMED, "request id 0")
-        elif frame_type == FrameType.HELLO and self._hello is None:
+        elif frame_type == FrameType.HELLO and self._greeting is None:
             self._receive_hello(request, body)
-        elif frame_type in (*_ASKING, FrameType.PING) and self._hello is None:
+        elif frame_type in (*_ASKING, FrameType.PING) and self._greeting is None:
             self.end(request, ErrorCode.NOT_GREETED, "HELLO comes first")
         elif frame_type == FrameType.PING:
             self._receive_ping(request, body)
@@ -125,12 +133,13 @@ class Connection(asyncio.Protocol):
         except FrameError as error:
             self.end(request, ErrorCode.MALFORMED, str(error))
             return
-        if node.faults.wrong_cluster or hello.cluster != node.settings.cluster:
-            own = "another" if node.faults.wrong_cluster else node.settings.cluster
-            self.end(request, ErrorCode.WRONG_CLUSTER, f"this is cluster {own}")
+        cluster = node.faults.claim_cluster or node.settings.cluster
+        if hello.cluster != cluster:
+            self.end(request, ErrorCode.WRONG_CLUSTER, f"this is cluster {cluster}")
             return
-        self._hello = hello
-        self._write(frame.encode_welcome(request, node.welcome))
+        welcome = node.welcome
+        self._greeting = Greeting(hello, bool(welcome.capabilities & frame.IDEMPOTENT_BIT))
+        self._send(frame.encode_welcome(request, welcome), 0)
 
     def _receive_ping(self, request: int, body: bytes) -> None:
         try:
@@ -185,8 +194,8 @@ class Connection(asyncio.Protocol):
             self.refuse(request, ErrorCode.OVERLOADED, reason)
 
     def _submit(self, requests: list[Frame]) -> None:
-        if requests and self._hello:
-            self._node.turn.submit(self, self._hello, requests)
+        if requests and self._greeting:
+            self._node.turn.submit(self, self._greeting, requests)
 
     # --- what goes out
 
@@ -222,6 +231,7 @@ class Connection(asyncio.Protocol):
         self.flush()
 
     def _write(self, data: bytes) -> None:
+        self._hush()
         if not self._muted and not self.deaf:
             self._output.append(data)
 

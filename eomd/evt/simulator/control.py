@@ -22,7 +22,7 @@ class ControlServer:
         self._carry_out = carry_out
         self._describe = describe
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> NodeAddress:
@@ -34,14 +34,18 @@ class ControlServer:
         """Listen. Raises OSError."""
         self._server = await asyncio.start_server(self._serve, host, port)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """End every conversation."""
         if self._server:
             self._server.close()
-        for writer in list(self._writers):
-            writer.transport.abort()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task
+        self._serving.add(task)
         try:
             while line := await reader.readline():
                 writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
@@ -50,7 +54,7 @@ class ControlServer:
             # gone, or a line without an end: nothing to be answered
             pass
         finally:
-            self._writers.discard(writer)
+            self._serving.discard(task)
             writer.close()
 
     async def _answer(self, line: bytes) -> dict[str, object]:

@@ -14,6 +14,8 @@ from eomd.model import EID_MAX, NO_DETAIL, USER_MAX, VALUE_MAX, VALUE_MIN, Mode,
 
 #: of counters that are filled by chance; small enough to be read by a person
 FILL_MAX = 100_000
+#: users times EIDs, which all have their place in memory
+VALUES_MAX = 1 << 30
 
 Bools = NDArray[np.bool_]
 
@@ -81,11 +83,17 @@ class Counters:
         self._maxima = np.array([counter.maximum for counter in settings.counters], np.int64)
         self._read_only = np.array([counter.read_only for counter in settings.counters], np.bool_)
         self._limited = bool((self._minima > VALUE_MIN).any() or (self._maxima < VALUE_MAX).any())
-        self._values: I64 = np.zeros((self._users.count, len(settings.counters)), np.int64)
+        count = self._users.count * len(settings.counters)
+        if count > VALUES_MAX:
+            raise ConfigurationError(f"{count} counters do not fit memory (at most {VALUES_MAX})")
+        #: int64[users, counters]; to be read only
+        self.values: I64 = np.zeros((self._users.count, len(settings.counters)), np.int64)
+        #: what gives the values their places, and their first values
+        self.layout = repr((settings.users, settings.counters, settings.fill))
         if settings.fill is not None:
             random = np.random.default_rng(settings.fill)
-            drawn = random.integers(0, FILL_MAX, self._values.shape, np.int64)
-            np.clip(drawn, self._minima, self._maxima, out=self._values)
+            drawn = random.integers(0, FILL_MAX, self.values.shape, np.int64)
+            np.clip(drawn, self._minima, self._maxima, out=self.values)
 
     def query(self, eids: tuple[int, ...], users: U64) -> Outcome:
         """Return the values of these users' counters."""
@@ -116,17 +124,21 @@ class Counters:
         here, there = places >= 0, columns >= 0
         if not here.all() or not there.all():
             places, columns, values = places[here], columns[there], values[here][:, there]
-        self._values[places[:, None], columns] = values
+        self.values[places[:, None], columns] = values
+
+    def load(self, values: I64) -> None:
+        """Take over the values of the same layout."""
+        self.values = values
 
     def _columns(self, eids: tuple[int, ...]) -> NDArray[np.int64]:
         return np.array([self._column_of_eid.get(eid, -1) for eid in eids], np.int64)
 
     def _read(self, places: I64, columns: NDArray[np.int64]) -> I64:
         """Return the values, int64[n, k], anything where user or counter does not exist."""
-        if not self._values.size:
+        if not self.values.size:
             return np.zeros((len(places), len(columns)), np.int64)
-        at = np.maximum(places, 0)[:, None] * self._values.shape[1] + np.maximum(columns, 0)
-        values: I64 = self._values.reshape(-1).take(at)
+        at = np.maximum(places, 0)[:, None] * self.values.shape[1] + np.maximum(columns, 0)
+        values: I64 = self.values.reshape(-1).take(at)
         return values
 
     def _fail_forbidden(self, outcome: Outcome, users: U64, columns: NDArray[np.int64]) -> None:
@@ -143,8 +155,9 @@ class Counters:
 def _number_counters(counters: tuple[Counter, ...]) -> dict[int, int]:
     columns: dict[int, int] = {}
     for column, counter in enumerate(counters):
-        if not 1 <= counter.eid <= EID_MAX or counter.minimum > counter.maximum or counter.eid in columns:
-            raise ConfigurationError(f"EID {counter.eid}: out of range, doubled or with empty limits")
+        limits_fit = VALUE_MIN <= counter.minimum <= counter.maximum <= VALUE_MAX
+        if not 1 <= counter.eid <= EID_MAX or not limits_fit or counter.eid in columns:
+            raise ConfigurationError(f"EID {counter.eid}: out of range, doubled or with wrong limits")
         columns[counter.eid] = column
     if not columns:
         raise ConfigurationError("a cluster has at least one EID")

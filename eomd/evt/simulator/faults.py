@@ -31,6 +31,8 @@ class Faults:
     silent: bool = False
     #: of the replies have a wrong CRC
     wrong_crc_share: float = 0.0
+    #: of the replies have one wrong byte, anywhere but in the request id, which nothing guards
+    corrupt_share: float = 0.0
     #: of the rows are answered BUSY, not done
     busy_share: float = 0.0
     #: of the rows are answered INTERNAL, not done
@@ -41,10 +43,12 @@ class Faults:
     goaway_after: int = 0
     #: sends every byte on its own
     one_byte: bool = False
-    #: claims to be a node of another cluster
-    wrong_cluster: bool = False
+    #: says that it is a node of this cluster instead of its own; "": it does not
+    claim_cluster: str = ""
     #: serves no version
     refuse_version: bool = False
+    #: knows no tokens, and applies every copy; connections that were promised otherwise keep what they have
+    no_idempotent: bool = False
 
     def change(self, orders: Mapping[str, object]) -> Faults:
         """Return the faults with these fields changed. Raises ConfigurationError for a wrong one."""

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from eomd.evt import bodies
 from eomd.evt.bodies import RequestBatch
 from eomd.evt.codec import U8
-from eomd.evt.columns import CRC_AT
+from eomd.evt.columns import CRC_AT, REQUEST_AT
 from eomd.evt.frame import IDEMPOTENT_BIT, RESTORE_BIT, Welcome
 from eomd.evt.simulator.connection import Connection
 from eomd.evt.simulator.counters import Outcome, blank_outcome, fill_outcome
 from eomd.evt.simulator.faults import Faults
 from eomd.evt.simulator.settings import SimulatorSettings
 from eomd.evt.simulator.store import Store
-from eomd.evt.simulator.turn import Turn
+from eomd.evt.simulator.turn import Greeting, Turn
 from eomd.model import NodeAddress, RowStatus
 
 
@@ -69,23 +69,22 @@ class Node:
     def welcome(self) -> Welcome:
         """What it says of itself."""
         settings = self.settings
-        capabilities = IDEMPOTENT_BIT * settings.idempotent | RESTORE_BIT * settings.restore
+        capabilities = IDEMPOTENT_BIT * (not self.faults.no_idempotent) | RESTORE_BIT * settings.restore
         return Welcome(self.name, capabilities, settings.max_rows, settings.max_inflight, settings.max_frame)
 
     async def start(self) -> None:
         """Listen, again on the same port if it did before. Raises OSError."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self), self.address.host, self.address.port
+            lambda: Connection(self), self.address.host, self.address.port, start_serving=False
         )
+        await self._server.start_serving()
         port = self._server.sockets[0].getsockname()[1]
         self.address = NodeAddress(self.address.host, port)
 
     def stop(self) -> None:
         """Listen no more and break every connection, as a node that dies does."""
-        if self._server:
-            self._server.close()
-            self._server = None
+        self._stop_listening()
         self.close_connections()
 
     def close_connections(self) -> None:
@@ -116,13 +115,19 @@ class Node:
         }
 
     def drain(self) -> None:
-        """Say GOAWAY on every connection, and end each when it has answered."""
+        """Listen no more, say GOAWAY on every connection, and end each when it has answered."""
+        self._stop_listening()
         for connection in list(self.connections):
             connection.drain()
 
-    def answer(self, origin: bytes, batch: RequestBatch) -> U8:
+    def _stop_listening(self) -> None:
+        if self._server:
+            self._server.close()
+            self._server = None
+
+    def answer(self, greeting: Greeting, batch: RequestBatch) -> U8:
         """Do what m requests ask; return their replies, uint8[m, frame bytes]."""
-        outcome = self._decide(origin, batch)
+        outcome = self._decide(greeting, batch)
         self._count(batch, outcome)
         if batch.head.mode is None:
             replies = bodies.encode_values(batch.requests, outcome.before, outcome.status, outcome.detail)
@@ -130,33 +135,41 @@ class Node:
             replies = bodies.encode_modified(batch.requests, *_reply_columns(outcome))
         if self.faults.wrong_crc_share:
             replies[self.draw(len(replies), self.faults.wrong_crc_share), CRC_AT] ^= 1
+        if self.faults.corrupt_share:
+            self._corrupt(replies)
         return replies
+
+    def _corrupt(self, replies: U8) -> None:
+        """Change one byte of some replies, not of a request id: who gets another's reply cannot know."""
+        hit = np.flatnonzero(self.draw(len(replies), self.faults.corrupt_share))
+        at = self.random.integers(0, replies.shape[1] - 4, len(hit))
+        at[at >= REQUEST_AT] += 4
+        replies[hit, at] ^= self.random.integers(1, 256, len(hit), np.uint8)
 
     def draw(self, count: int, share: float) -> NDArray[np.bool_]:
         """Return bool[count], true by chance in this share."""
         return self.random.random(count) < share
 
-    def _decide(self, origin: bytes, batch: RequestBatch) -> Outcome:
+    def _decide(self, greeting: Greeting, batch: RequestBatch) -> Outcome:
         rows, faults = batch.rows, self.faults
         if not (faults.busy_share or faults.internal_share):
-            return self._do(origin, batch)
+            return self._do(greeting, batch)
         chance = self.random.random(len(rows))
         busy = chance < faults.busy_share
         internal = ~busy & (chance < faults.busy_share + faults.internal_share)
         spared = ~(busy | internal)
         outcome = blank_outcome(len(rows), len(batch.head.eids))
         if spared.any():
-            fill_outcome(
-                outcome, spared, self._do(origin, RequestBatch(batch.head, batch.requests, rows.pick(spared)))
-            )
+            some = RequestBatch(batch.head, batch.requests, rows.pick(spared))
+            fill_outcome(outcome, spared, self._do(greeting, some))
         outcome.status[busy] = RowStatus.BUSY
         outcome.status[internal] = RowStatus.INTERNAL
         return outcome
 
-    def _do(self, origin: bytes, batch: RequestBatch) -> Outcome:
+    def _do(self, greeting: Greeting, batch: RequestBatch) -> Outcome:
         if batch.head.mode is None:
             return self._store.query(batch.head.eids, batch.rows.users)
-        return self._store.modify(origin, batch.head, batch.rows)
+        return self._store.modify(greeting.hello.origin, batch.head, batch.rows, greeting.idempotent)
 
     def _count(self, batch: RequestBatch, outcome: Outcome) -> None:
         counts = self.counts

@@ -35,7 +35,7 @@ class SimulatorSettings:
     cluster: str = "fish"
     #: one node each; port 0 takes a free one
     listen: tuple[tuple[str, int], ...] = (("127.0.0.1", 0),)
-    #: folder of the journal; None: a temporary one, removed at the end
+    #: folder of the journal and its snapshot; None: a temporary one, removed at the end
     state: Path | None = None
     users: tuple[UserRange, ...] = (UserRange(1, 999_999), UserRange(100_000_000, 100_999_999))
     #: of these users nothing can be modified
@@ -49,7 +49,6 @@ class SimulatorSettings:
     max_inflight: int = 32
     #: bytes of a frame's body
     max_frame: int = FRAME_BYTES_MAX
-    idempotent: bool = True
     restore: bool = True
     #: what every node does wrong from the start
     faults: Faults = field(default_factory=Faults)

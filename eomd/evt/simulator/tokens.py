@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from eomd.evt.codec import I64, U32
+from eomd.evt.codec import I64, U8, U32, U64
+from eomd.evt.frame import ORIGIN_BYTES
 
 _PAGE_BITS = 10
-_PAGE_ROWS = 1 << _PAGE_BITS
+PAGE_ROWS = 1 << _PAGE_BITS
 _PLACE_BITS = 32
 
 
@@ -43,7 +44,7 @@ class TokenIndex:
         for number, where in _by_page(rows):
             page = self._pages.get((origin, operation, number))
             if page is not None:
-                entries[where] = page[rows[where] % _PAGE_ROWS]
+                entries[where] = page[rows[where] % PAGE_ROWS]
         return entries
 
     def put(self, origin: bytes, operation: int, rows: U32, entries: I64) -> None:
@@ -51,8 +52,27 @@ class TokenIndex:
         for number, where in _by_page(rows):
             page = self._pages.get((origin, operation, number))
             if page is None:
-                page = self._pages[origin, operation, number] = np.zeros(_PAGE_ROWS, np.int64)
-            page[rows[where] % _PAGE_ROWS] = entries[where]
+                page = self._pages[origin, operation, number] = np.zeros(PAGE_ROWS, np.int64)
+            page[rows[where] % PAGE_ROWS] = entries[where]
+
+    def export(self) -> tuple[U8, U64, U32, I64]:
+        """Return all of it as m pages.
+
+        The origins, uint8[m, 16], operations, uint64[m], and numbers, uint32[m], say whose rows they are;
+        the entries are int64[m, PAGE_ROWS].
+        """
+        origins = np.frombuffer(b"".join(origin for origin, _, _ in self._pages), np.uint8)
+        operations = np.array([operation for _, operation, _ in self._pages], np.uint64)
+        numbers = np.array([number for _, _, number in self._pages], np.uint32)
+        entries = np.zeros((len(self._pages), PAGE_ROWS), np.int64)
+        for place, page in enumerate(self._pages.values()):
+            entries[place] = page
+        return origins.reshape(-1, ORIGIN_BYTES), operations, numbers, entries
+
+    def load(self, origins: U8, operations: U64, numbers: U32, entries: I64) -> None:
+        """Take over what `export` returned."""
+        keys = zip(map(bytes, origins), operations.tolist(), numbers.tolist(), strict=True)
+        self._pages = dict(zip(keys, entries, strict=True))
 
 
 def _by_page(rows: U32) -> list[tuple[int, slice | np.ndarray[tuple[int], np.dtype[np.bool_]]]]:

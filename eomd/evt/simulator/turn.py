@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -22,38 +23,48 @@ from eomd.model import Mode
 if TYPE_CHECKING:
     from eomd.evt.simulator.connection import Connection
 
-Answer = Callable[[bytes, RequestBatch], U8]
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What the two ends of a connection have told each other."""
+
+    hello: Hello
+    #: WELCOME has promised that tokens are remembered
+    idempotent: bool
+
+
+Answer = Callable[[Greeting, RequestBatch], U8]
 
 
 class Turn:
-    """The requests read since the loop came round, by what their clients said in HELLO."""
+    """The requests read since the loop came round, by how they were greeted."""
 
     def __init__(self, settings: SimulatorSettings, answer: Answer) -> None:
         self._settings = settings
         self._answer = answer
-        self._waiting: dict[Hello, tuple[list[Frame], list[Connection]]] = {}
+        self._waiting: dict[Greeting, tuple[list[Frame], list[Connection]]] = {}
 
-    def submit(self, connection: Connection, hello: Hello, requests: list[Frame]) -> None:
+    def submit(self, connection: Connection, greeting: Greeting, requests: list[Frame]) -> None:
         """Take requests to be answered before anything else is read."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.work)
-        frames, owners = self._waiting.setdefault(hello, ([], []))
+        frames, owners = self._waiting.setdefault(greeting, ([], []))
         frames += requests
         owners += [connection] * len(requests)
 
     def work(self) -> None:
         """Answer everything that was submitted."""
         waiting, self._waiting = self._waiting, {}
-        for hello, (frames, owners) in waiting.items():
+        for greeting, (frames, owners) in waiting.items():
             start = 0
             for run in bodies.group_requests(frames):
                 stop = start + len(run)
-                self._serve(hello, run, owners[start:stop])
+                self._serve(greeting, run, owners[start:stop])
                 start = stop
             for connection in set(owners):
                 connection.flush()
 
-    def _serve(self, hello: Hello, run: list[Frame], owners: list[Connection]) -> None:
+    def _serve(self, greeting: Greeting, run: list[Frame], owners: list[Connection]) -> None:
         """Answer requests that are alike, unless their connection has ended by one before them."""
         if any(owner.deaf for owner in set(owners)):
             listening = [not owner.deaf for owner in owners]
@@ -64,13 +75,13 @@ class Turn:
         try:
             batch = self._decode(run)
         except FrameError as error:
-            self._refuse_malformed(hello, run, owners, str(error))
+            self._refuse_malformed(greeting, run, owners, str(error))
             return
-        if reason := self._reason_against(hello, batch):
+        if reason := self._reason_against(greeting.hello, batch):
             for (_, request, _), owner in zip(run, owners, strict=True):
                 owner.refuse(request, ErrorCode.TOO_MANY_ROWS, reason)
             return
-        _send_replies(self._answer(hello.origin, batch), owners)
+        _send_replies(self._answer(greeting, batch), owners)
 
     def _decode(self, run: list[Frame]) -> RequestBatch:
         batch = bodies.decode_requests(run)
@@ -79,14 +90,14 @@ class Turn:
         return batch
 
     def _refuse_malformed(
-        self, hello: Hello, run: list[Frame], owners: list[Connection], reason: str
+        self, greeting: Greeting, run: list[Frame], owners: list[Connection], reason: str
     ) -> None:
         if len(run) == 1:
             owners[0].end(run[0][1], ErrorCode.MALFORMED, reason)
             return
         # one of them is wrong: each for itself, so that only its connection suffers
         for item, owner in zip(run, owners, strict=True):
-            self._serve(hello, [item], [owner])
+            self._serve(greeting, [item], [owner])
 
     def _reason_against(self, hello: Hello, batch: RequestBatch) -> str:
         n, max_rows = batch.rows_each, self._settings.max_rows
