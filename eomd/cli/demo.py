@@ -39,8 +39,8 @@ def demo(batch: int, once: bool) -> int:
         source = write_users(world.folder / "users.csv", batch)
         run_job(world.client, "query", {"eids": list(EIDS)}, source)
         run_job(world.client, "modify", {"eids": [EIDS[0]], "mode": "inc", "amount": AMOUNT}, source)
-        _invite(world, source)
         if not once:
+            _invite(world, source)
             _wait_for_end(world)
     return 0
 
@@ -80,7 +80,8 @@ def run_job(client: Client, model: str, fields: dict[str, Any], source: Path) ->
     seconds = max(time.monotonic() - uploaded, 1e-3)
     _show_first_lines(client, operation, source.parent / f"{operation['id']}-result.csv")
     rate = operation["rows"]["done"] / seconds
-    click.echo(f"{describe_end(operation)}; {seconds:.2f} s from the upload's end: {rate:,.0f} rows/s")
+    click.echo(describe_end(operation))
+    click.echo(f"{seconds:.2f} s from the upload's end: {rate:,.0f} rows/s")
 
 
 def _show_first_lines(client: Client, operation: dict[str, Any], result: Path) -> None:
@@ -94,10 +95,16 @@ def _show_first_lines(client: Client, operation: dict[str, Any], result: Path) -
 
 
 def _invite(world: DemoWorld, source: Path) -> None:
+    """Say where the server is and what to try on it, in lines to be copied."""
     config = '{"cluster": "fish", "eids": [1001], "operatorid": 1, "operatorname": "me"}'
-    header = f"-H 'Authorization: Bearer {world.token}'"
+    curl = 'curl -H "Authorization: Bearer $EOMD_TOKEN"'
     program = sys.argv[0] if Path(sys.argv[0]).name == "eomd" else "eomd"
-    click.echo(f"\nThe server listens at {world.url}; Ctrl-C ends it and removes everything.")
-    click.echo(f"  curl {header} {world.url}/clusters")
-    click.echo(f"  curl {header} -F 'config={config}' -F file=@{source} {world.url}/query")
-    click.echo(f"  {program} operations list --url {world.url} --token {world.token}")
+    click.echo(f"\nThe server listens at {world.url}; Ctrl-C ends it without a trace.")
+    click.echo("Until then, in another terminal:")
+    click.echo(f"  export EOMD_URL={world.url}")
+    click.echo(f"  export EOMD_TOKEN={world.token}")
+    click.echo(f"  {program} operations list")
+    click.echo(f"  {curl} $EOMD_URL/clusters")
+    click.echo(f"  {curl} $EOMD_URL/query \\")
+    click.echo(f"    -F file=@{source} \\")
+    click.echo(f"    -F 'config={config}'")

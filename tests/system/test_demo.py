@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -25,12 +27,17 @@ def start(folder: Path, *arguments: str) -> Child:
     return Child(["demo", *arguments], folder / "demo.log", {"TMPDIR": str(folder / "tmp")})
 
 
+def wait_for_invitation(demo: Child) -> str:
+    """Wait for the end of the main job; return what was said till then."""
+    wait_until(lambda: demo.log.read_text().endswith("}'\n"), "the job's end")
+    return demo.log.read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_does_its_job_serves_and_goes_without_a_trace(tmp_path: Path, number: int) -> None:
     demo = start(tmp_path, "--batch", "2000")
     try:
-        wait_until(lambda: "Ctrl-C ends it" in demo.log.read_text(), "the job's end")
-        said = demo.log.read_text()
+        said = wait_for_invitation(demo)
         url = next(line.split()[4].rstrip(";") for line in said.splitlines() if "listens at" in line)
         with urllib.request.urlopen(f"{url}/health") as answer:
             assert answer.status == 200
@@ -49,6 +56,21 @@ def test_the_demo_does_its_job_serves_and_goes_without_a_trace(tmp_path: Path, n
     assert not runtime.exists()
 
 
+def test_the_lines_it_invites_to_copy_work(tmp_path: Path) -> None:
+    demo = start(tmp_path, "--batch", "10")
+    try:
+        _, _, lines = wait_for_invitation(demo).partition("in another terminal:\n")
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(["sh", "-e"], input=lines, capture_output=True, text=True,
+                              env={**os.environ, "PATH": path})  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count('"code":0') == 2
+        assert "succeeded" in done.stdout
+        assert demo.stop() == 0
+    finally:
+        demo.destroy()
+
+
 def test_an_early_ctrl_c_leaves_nothing_either(tmp_path: Path) -> None:
     demo = start(tmp_path, "--once")
     try:
@@ -64,7 +86,7 @@ def test_an_early_ctrl_c_leaves_nothing_either(tmp_path: Path) -> None:
 def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
     demo = start(tmp_path, "--batch", "10")
     try:
-        wait_until(lambda: "Ctrl-C ends it" in demo.log.read_text(), "the job's end")
+        wait_for_invitation(demo)
     finally:
         demo.kill()
     wait_until(lambda: not remains(tmp_path / "tmp"), "the children's end")
