@@ -2,6 +2,7 @@
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 venv=$root/.venv
+missing=
 cd "$root" || exit 1
 
 die() {
@@ -20,26 +21,36 @@ find_python() {
     die "needs Python 3.11, 3.12 or 3.13 (found: $(python3 --version 2>&1 || echo none)); on Debian: apt-get install python3 python3-venv"
 }
 
-# Installs Debian packages where we may, else says what to run. Nothing that comes with them is started.
-install_packages() {
+# need PROGRAM PACKAGE: the Debian package is wanted where the program is not there.
+need() {
+    (PATH=$PATH:/usr/sbin:/sbin && command -v "$1" >/dev/null) || missing="$missing $2"
+}
+
+# Installs what is missing where we may, else says what to run. Nothing that comes with it is started.
+install_missing() {
+    [ -n "$missing" ] || return 0
     if [ "$(id -u)" = 0 ]; then
         as_root=
     elif sudo -n true 2>/dev/null; then
         as_root="sudo -n"
     else
-        die "missing: $*; run: apt-get install $*"
+        die "missing:$missing; run as root: apt-get install$missing"
     fi
-    command -v apt-get >/dev/null || die "missing: $*"
-    echo "installing $* …" >&2
+    command -v apt-get >/dev/null || die "missing:$missing"
+    echo "installing$missing …" >&2
+    # shellcheck disable=SC2086
     $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c '
         policy=/usr/sbin/policy-rc.d
         if [ ! -e $policy ]; then
             printf "#!/bin/sh\nexit 101\n" >$policy && chmod 755 $policy
             trap "rm -f $policy" EXIT
         fi
-        install() { apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null; }
-        install "$@" 2>/dev/null || { apt-get update -qq && install "$@"; }' sh "$@" ||
-        die "could not install: $*"
+        # another apt, such as that of unattended upgrades, is waited for
+        run() { said=$(apt-get -qq -o DPkg::Lock::Timeout=300 "$@" </dev/null 2>&1); }
+        install() { run install -y --no-install-recommends "$@"; }
+        install "$@" || { run update; install "$@"; } || { echo "$said" >&2; exit 1; }' sh $missing ||
+        die "could not install:$missing"
+    missing=
 }
 
 # make_venv [EXTRA,…]: .venv with eomd as it stands here; nothing to do while its requirements are the same.
@@ -48,13 +59,19 @@ make_venv() {
     mkdir -p .cache
     exec 9>.cache/venv.lock
     flock 9
-    wanted=$("$python" --version; cat setup.cfg pyproject.toml setup.py)
+    # its programs name the folder and the Python they were made with
+    base="$("$python" --version) in $venv"
+    [ "$(cat "$venv/.base" 2>/dev/null)" = "$base" ] && is_new= || is_new=yes
+    [ -z "$is_new" ] || "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        missing="$missing $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    install_missing
+    wanted=$(echo "$base"; cat setup.cfg pyproject.toml setup.py)
     stamp=$venv/.installed-${1:-plain}
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-        "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-            install_packages "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
-        [ -x "$venv/bin/python" ] && [ "$("$venv/bin/python" --version 2>&1)" = "$("$python" --version)" ] ||
+        if [ -n "$is_new" ]; then
             "$python" -m venv --clear "$venv" || die "could not make $venv"
+            echo "$base" >"$venv/.base"
+        fi
         echo "installing eomd into .venv …" >&2
         "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check -e ".${1:+[$1]}" ||
             die "could not install eomd into .venv"
