@@ -17,7 +17,7 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 
 from eomd.config import Settings
-from eomd.errors import ConfigurationError, LedgerUnavailableError, MigrationRefusedError
+from eomd.errors import ConfigurationError, MigrationRefusedError, UnavailableError
 from eomd.handlers.application import make_application
 from eomd.handover import API, Sign, give_sign
 from eomd.loop_monitor import LoopMonitor
@@ -154,7 +154,7 @@ class Server:
     # --- the ledger
 
     async def _join_ledger(self) -> None:
-        """Get the tables right and meet the ledger as soon as it answers; keep what is known of it fresh."""
+        """Get the tables right as soon as the ledger answers; look into it whenever hand-ins are in doubt."""
         try:
             await self._prepare_tables()
         except (MigrationRefusedError, ConfigurationError) as error:
@@ -164,9 +164,11 @@ class Server:
             self._ledger_tried.set()
             return
         await self._rooms.ledger.open()
-        await self._meet_ledger()
-        self._ledger_tried.set()
         self._spawn(self._refresh())
+        while True:
+            await self._rooms.hand_ins.wait_for_doubt()
+            await self._meet_ledger()
+            self._ledger_tried.set()
 
     async def _prepare_tables(self) -> None:
         while True:
@@ -175,7 +177,7 @@ class Server:
                     await self._rooms.ledger.migrate()
                 elif await self._rooms.ledger.pending_migrations():
                     raise ConfigurationError("the ledger's tables are not up to date: run eomd migrate")
-            except LedgerUnavailableError as error:
+            except UnavailableError as error:
                 if not self._ledger_tried.is_set():
                     logger.warning("Starting without the ledger: %s", error)
                     self._ledger_tried.set()
@@ -184,13 +186,14 @@ class Server:
                 return
 
     async def _meet_ledger(self) -> None:
+        """Ask the ledger, as soon as it answers, what must be known before hand-ins are taken."""
         while True:
             try:
                 await self._rooms.ledger.ping()
                 await self._rooms.definitions.refresh()
                 await self._rooms.context.access.tokens.refresh()
-                await self._rooms.recovery.meet_ledger()
-            except LedgerUnavailableError:
+                await self._rooms.hand_ins.settle(self._rooms.recovery.meet_ledger)
+            except UnavailableError:
                 self._ledger_tried.set()
                 await asyncio.sleep(LEDGER_PAUSE_S)
             else:
@@ -199,7 +202,7 @@ class Server:
     async def _refresh(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_S)
-            with suppress(LedgerUnavailableError):
+            with suppress(UnavailableError):
                 await self._rooms.context.access.tokens.refresh()
                 await self._rooms.definitions.refresh()
 
@@ -208,8 +211,8 @@ class Server:
             await asyncio.sleep(RETENTION_S)
             try:
                 await self._rooms.retention.retire()
-            except LedgerUnavailableError:
-                logger.info("Retention waits for the ledger")
+            except UnavailableError as error:
+                logger.info("Retention waits: %s", error)
             except OSError as error:
                 logger.error("Retention failed: %s", error)
 

@@ -25,6 +25,7 @@ from eomd.operations.board import Board
 from eomd.operations.clusters import ClusterOffice
 from eomd.operations.definitions import Definitions
 from eomd.operations.desk import Desk
+from eomd.operations.hand_ins import HandIns
 from eomd.operations.intake import Intake
 from eomd.operations.recovery import Recovery
 from eomd.operations.results import Results
@@ -50,6 +51,7 @@ class Rooms:
     recorder: Recorder
     clusters: Mapping[str, Cluster]
     executors: Executors
+    hand_ins: HandIns
     schedule: Schedule
     recovery: Recovery
     definitions: Definitions
@@ -85,14 +87,16 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
     titles = {name: table.title for name, table in settings.clusters.items()}
     office = ClusterOffice(clusters, titles, definitions, tools)
     office.restore()
-    retention = Retention(ledger, tools, settings.retention.files_days, settings.retention.log_days)
+    files_days, log_days = settings.retention.files_days, settings.retention.log_days
+    retention = Retention(ledger, board, tools, files_days, log_days)
+    hand_ins = HandIns(ledger)
     desk = Desk(
         ledger=ledger,
         board=board,
         schedule=schedule,
-        intake=Intake(ledger, schedule, definitions, tools, limits, clusters),
+        intake=Intake(ledger, hand_ins, schedule, definitions, tools, limits, clusters),
         definitions_=definitions,
-        results=Results(tools),
+        results=Results(tools, limits.line_bytes, log_days),
         clusters_=office,
         retention=retention,
         audit=Audit(ledger),
@@ -105,8 +109,9 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         recorder=recorder,
         clusters=clusters,
         executors=executors,
+        hand_ins=hand_ins,
         schedule=schedule,
-        recovery=Recovery(ledger, schedule, tools),
+        recovery=Recovery(ledger, hand_ins, schedule, tools),
         definitions=definitions,
         retention=retention,
         desk=desk,

@@ -57,7 +57,8 @@ class DownloadSource:
         # closed by `close`, unless collecting fails
         spooled: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES_MAX, dir=str(self._scratch))  # noqa: SIM115
         try:
-            for piece in ResultReader(self._download.path).failed_rows():
+            reader = ResultReader(self._download.path, self._download.line_bytes_max)
+            for piece in reader.failed_rows():
                 spooled.write(piece)
         except BaseException:
             spooled.close()

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from eomd.operations.retention import Retention
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Tools
 from eomd.storage.csv_reader import ReadLimits, inspect_source
-from eomd.storage.files import parse_stored_name
+from eomd.storage.files import parse_stored_name, write_atomically
 from eomd.storage.ledger import Ledger, OperationFilter
 
 __all__ = ["Caller", "Desk", "Download"]
@@ -76,8 +77,10 @@ class Desk:
         path = self.tools.data.upload(sourcename)
         if path is None or not path.exists():
             raise NotFoundError(f"there is no upload {sourcename!r}")
-        original = await self._serve(_use_upload, path)
-        return await self._hand_in(order, Source(path, original, movable=False), key, caller)
+        original = await self._serve(_original_name, path)
+        handed_in = await self._hand_in(order, Source(path, original, movable=False), key, caller)
+        await self._serve(_mark_used, path, original)
+        return handed_in
 
     async def _hand_in(
         self, order: Order, source: Source, key: str | None, caller: Caller
@@ -225,13 +228,20 @@ def _note_of(upload: Path) -> Path:
 
 def _keep_upload(path: Path, kept: Path, original_name: str) -> None:
     """Give an upload its name; beside it stands what its owner called it."""
-    note = {"original_name": original_name, "used": False}
-    _note_of(kept).write_text(json.dumps(note, ensure_ascii=False), encoding="utf-8")
+    _write_note(kept, original_name, used=False)
     os.replace(path, kept)
 
 
-def _use_upload(upload: Path) -> str:
-    """Mark an upload as used and return its original name."""
-    note: Mapping[str, Any] = json.loads(_note_of(upload).read_text(encoding="utf-8"))
-    _note_of(upload).write_text(json.dumps({**note, "used": True}, ensure_ascii=False), encoding="utf-8")
+def _write_note(upload: Path, original_name: str, *, used: bool) -> None:
+    write_atomically(_note_of(upload), json.dumps({"original_name": original_name, "used": used}).encode())
+
+
+def _original_name(upload: Path) -> str:
+    note: Mapping[str, Any] = json.loads(_note_of(upload).read_bytes())
     return str(note["original_name"])
+
+
+def _mark_used(upload: Path, original_name: str) -> None:
+    # what was handed in has its own copy of the name: a full disk lets the upload go early, nothing else
+    with suppress(OSError):
+        _write_note(upload, original_name, used=True)

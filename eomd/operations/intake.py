@@ -1,7 +1,9 @@
 """A hand-in from a received file to an admitted operation. Nothing is left behind where it fails.
 
 The order of things on disk and in the ledger makes an operation acknowledged exactly when it is in both:
-staged folder (source, rows, manifest, all synced) → ledger → the folder gets its id → acknowledged.
+staged folder (source, rows, manifest, all synced) → ledger → the folder gets its id → acknowledged. Where
+the caller is refused after the ledger was asked, the folder is abandoned: whatever the ledger says, it never
+runs.
 """
 
 from __future__ import annotations
@@ -27,9 +29,11 @@ from eomd.errors import (
     InvalidConfigError,
     KeyReusedError,
     LedgerUnavailableError,
+    WrongStateError,
 )
 from eomd.model import Operation, Order, State
 from eomd.operations.definitions import Definitions
+from eomd.operations.hand_ins import HandIns
 from eomd.operations.schedule import Schedule
 from eomd.operations.story import format_hand_in, tell
 from eomd.operations.tools import Tools
@@ -37,6 +41,7 @@ from eomd.storage.checkpoint import Checkpoint, Manifest
 from eomd.storage.csv_reader import ReadLimits, read_source
 from eomd.storage.files import OperationFolder, sync_file, sync_folder
 from eomd.storage.ledger import KEY_LIFE, Ledger, NewOperation
+from eomd.storage.rows_file import disk_errors
 
 log = logging.getLogger(__name__)
 
@@ -59,14 +64,16 @@ class Intake:
     def __init__(
         self,
         ledger: Ledger,
+        hand_ins: HandIns,
         schedule: Schedule,
         definitions: Definitions,
         tools: Tools,
         limits: ReadLimits,
         clusters: Mapping[str, object],
     ) -> None:
-        self._ledger, self._schedule, self._definitions = ledger, schedule, definitions
-        self._tools, self._limits, self._clusters = tools, limits, clusters
+        self._ledger, self._hand_ins, self._schedule = ledger, hand_ins, schedule
+        self._definitions, self._tools = definitions, tools
+        self._limits, self._clusters = limits, clusters
         self._keys: dict[tuple[int, str], asyncio.Task[Operation]] = {}
         self.draining = False
 
@@ -75,8 +82,13 @@ class Intake:
         if self.draining:
             raise DrainingError("the server is shutting down; try again in a moment")
         self._schedule.check_room()
+        self._check_ledger()
+
+    def _check_ledger(self) -> None:
         if not self._ledger.state.up:
             raise LedgerUnavailableError("the database is away; running operations go on")
+        if self._hand_ins.in_doubt:
+            raise LedgerUnavailableError("the database is back; what it knows is being looked through")
 
     async def check_space(self, wanted_mb: float = 0.0) -> None:
         """Raises DiskFullError while less than twice `limits.min_free_mb` would stay free."""
@@ -124,6 +136,7 @@ class Intake:
             del self._keys[place]
 
     async def _find_key(self, operatorid: int, key: str, content: str) -> Operation | None:
+        self._check_ledger()
         found = await self._ledger.find_key(operatorid, key, datetime.now(UTC) - KEY_LIFE)
         if found is None:
             return None
@@ -136,17 +149,18 @@ class Intake:
         self.check_open()
         await self.check_space()
         hand_in = str(uuid.uuid4())
-        staged = await self._in_thread(self._tools.data.stage, hand_in)
-        try:
-            manifest = await self._in_thread(self._stage, staged, hand_in, order, source)
-            new = await self._in_thread(self._compose, manifest, key, content)
-            admitted = await self._admit(new, staged)
-        except LedgerUnavailableError:
-            raise
-        except BaseException:
-            await self._in_thread(staged.remove)
-            raise
-        return await self._take_in(admitted, manifest, staged)
+        with self._hand_ins.under_way(hand_in), disk_errors():
+            staged = await self._in_thread(self._tools.data.stage, hand_in)
+            try:
+                manifest = await self._in_thread(self._stage, staged, hand_in, order, source)
+                new = await self._in_thread(self._compose, manifest, key, content)
+            except BaseException:
+                await self._in_thread(staged.remove)
+                raise
+            operation, folder = await self._admit(new, staged)
+        await self._in_thread(self._tell, operation)
+        self._schedule.add(operation, folder, Checkpoint(State.QUEUED))
+        return operation
 
     def _stage(self, staged: OperationFolder, hand_in: str, order: Order, source: Source) -> Manifest:
         """Put source, rows and manifest into the folder and on the disk. Blocks."""
@@ -178,20 +192,26 @@ class Intake:
             create_time=manifest.create_time,
         )
 
-    async def _admit(self, new: NewOperation, staged: OperationFolder) -> Operation:
+    async def _admit(self, new: NewOperation, staged: OperationFolder) -> tuple[Operation, OperationFolder]:
+        """Give the hand-in its id, in the ledger and in the data folder."""
         try:
-            return await self._ledger.admit(new)
-        except LedgerUnavailableError:
-            # the commit may have happened, but the caller is told that it did not: it must never run
-            await self._in_thread(staged.abandoned.touch)
-            await self._in_thread(sync_folder, staged.path)
+            operation = await self._ledger.admit(new)
+            return operation, await self._in_thread(self._tools.data.admit, staged, operation.id)
+        except (KeyReusedError, WrongStateError):
+            await self._in_thread(staged.remove)
+            raise
+        except Exception:
+            await self._abandon(staged)
             raise
 
-    async def _take_in(self, operation: Operation, manifest: Manifest, staged: OperationFolder) -> Operation:
-        folder = await self._in_thread(self._tools.data.admit, staged, operation.id)
-        await self._in_thread(self._tell, operation)
-        self._schedule.add(operation, folder, Checkpoint(State.QUEUED))
-        return operation
+    async def _abandon(self, staged: OperationFolder) -> None:
+        """The ledger may have it, but the caller is told that it has not: it must never run."""
+        try:
+            await self._in_thread(staged.abandon)
+        except OSError:
+            # no room for the mark: what has no folder does not run either
+            await self._in_thread(staged.remove)
+        self._hand_ins.doubt()
 
     def _tell(self, operation: Operation) -> None:
         path = self._tools.data.log(operation.id)

@@ -13,13 +13,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+from eomd.errors import DiskFullError, FolderDamagedError, NewerFormatError
 from eomd.model import Counts, Model, Operation, PausedBy, State
+from eomd.operations.hand_ins import HandIns
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Tools
 from eomd.storage.checkpoint import Checkpoint, Manifest, compose_operation
 from eomd.storage.files import OperationFolder
 from eomd.storage.ledger import Ledger
 from eomd.storage.recorder import OperationChange
+from eomd.storage.rows_file import disk_errors
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +33,15 @@ TOKENS_REMEMBERED = timedelta(days=30)
 
 
 class Recovery:
-    """Run once at start; `meet_ledger` as soon as the ledger answers."""
+    """`resume` once at start; `meet_ledger` whenever hand-ins are in doubt and the ledger answers."""
 
-    def __init__(self, ledger: Ledger, schedule: Schedule, tools: Tools) -> None:
-        self._ledger, self._schedule, self._tools = ledger, schedule, tools
+    def __init__(self, ledger: Ledger, hand_ins: HandIns, schedule: Schedule, tools: Tools) -> None:
+        self._ledger, self._hand_ins = ledger, hand_ins
+        self._schedule, self._tools = schedule, tools
+        #: ended, as their folders say, which lack the mark that the ledger knows it
+        self._untold: list[Operation] = []
+        #: why operations cannot go on for good, by id
+        self._damaged: dict[int, str] = {}
 
     async def resume(self) -> None:
         """Go on with every operation that has its folder."""
@@ -41,34 +49,61 @@ class Recovery:
             folder = self._tools.data.operation(identity)
             try:
                 loaded = await self._in_thread(_load, identity, folder)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                log.error("its folder cannot be read: %s", error, extra={"operation": identity})
-                continue
-            await self._resume_one(folder, *loaded)
+            except FolderDamagedError as error:
+                log.error("it cannot go on: %s", error, extra={"operation": identity})
+                self._damaged[identity] = str(error)
+            except (NewerFormatError, OSError) as error:
+                # a later start may read it: a newer eomd's, or one with the rights to
+                log.error("its folder cannot be read now: %s", error, extra={"operation": identity})
+            else:
+                await self._resume_one(folder, *loaded)
 
     async def _resume_one(
         self, folder: OperationFolder, operation: Operation, checkpoint: Checkpoint
     ) -> None:
         if operation.state.ended:
-            await self._tools.recorder.record(OperationChange.of(operation))
-            await self._in_thread(folder.ended.touch)
+            self._untold.append(operation)
             return
         if _tokens_may_be_forgotten(operation, checkpoint):
             message = "older than 30 days: clusters may have forgotten its tokens; resume it by hand"
             checkpoint = replace(checkpoint, state=State.PAUSED, paused_by=PausedBy.PERSON, message=message)
             operation = replace(operation, state=State.PAUSED, paused_by=PausedBy.PERSON, message=message)
-            await self._tools.recorder.record(OperationChange.of(operation))
+            await self._try_to_record(operation)
         log.info("goes on from row %d", checkpoint.rows, extra={"operation": operation.id})
         self._schedule.add(operation, folder, checkpoint)
 
+    async def _try_to_record(self, operation: Operation) -> None:
+        try:
+            await self._record(operation)
+        except (OSError, DiskFullError) as error:
+            log.warning("its state waits for its next one: %s", error, extra={"operation": operation.id})
+
     async def meet_ledger(self) -> None:
-        """Settle what only the ledger knows. Raises LedgerUnavailableError; may be called again."""
-        for hand_in, folder in await self._in_thread(self._tools.data.staged):
-            await self._settle_staged(hand_in, folder)
-        here = set(await self._in_thread(self._tools.data.unfinished))
-        for operation in await self._ledger.unfinished(self._tools.data.origin().hex()):
-            if operation.id not in here and not self._tools.data.operation(operation.id).path.exists():
-                await self._report_lost(operation)
+        """Settle what only the ledger knows. May be repeated.
+
+        Raises LedgerUnavailableError, DiskFullError.
+        """
+        with disk_errors():
+            await self._tell_ends()
+            for hand_in, folder in await self._in_thread(self._tools.data.staged):
+                await self._try_to_settle(hand_in, folder)
+            for operation in await self._ledger.unfinished(self._tools.data.origin().hex()):
+                await self._look_after(operation)
+
+    async def _tell_ends(self) -> None:
+        while self._untold:
+            await self._record(self._untold[0])
+            await self._in_thread(self._tools.data.operation(self._untold[0].id).ended.touch)
+            self._untold.pop(0)
+
+    async def _try_to_settle(self, hand_in: str, folder: OperationFolder) -> None:
+        if self._hand_ins.is_under_way(hand_in):
+            return
+        try:
+            with disk_errors():
+                await self._settle_staged(hand_in, folder)
+        except OSError as error:
+            log.error("hand-in %s waits for the next start: %s", hand_in, error)
 
     async def _settle_staged(self, hand_in: str, folder: OperationFolder) -> None:
         """Complete a hand-in that the ledger has, drop one that it has not or whose caller was refused."""
@@ -78,17 +113,34 @@ class Recovery:
         elif folder.abandoned.exists():
             await self._ledger.release_key(hand_in)
             message = "the database went away while this was handed in; the caller was told to try again"
-            ended = replace(operation, state=State.CANCELLED, message=message)
-            await self._tools.recorder.record(OperationChange.of(ended))
+            await self._record(replace(operation, state=State.CANCELLED, message=message))
             await self._in_thread(folder.remove)
         else:
             admitted = await self._in_thread(self._tools.data.admit, folder, operation.id)
             self._schedule.add(operation, admitted, Checkpoint(State.QUEUED))
 
-    async def _report_lost(self, operation: Operation) -> None:
-        log.error("its files are gone", extra={"operation": operation.id})
-        lost = replace(operation, state=State.FAILED, message="its folder is gone from the data folder")
-        await self._tools.recorder.record(OperationChange.of(replace(lost, counts=Counts(lost.counts.total))))
+    async def _look_after(self, operation: Operation) -> None:
+        """Report an operation failed that the ledger holds for unfinished and that cannot go on."""
+        waiting = self._tools.recorder.waiting.get(operation.id)
+        if waiting is not None and waiting.state.ended:
+            return
+        reason = self._damaged.get(operation.id)
+        if reason is None:
+            if self._hand_ins.is_under_way(operation.uuid) or self._folder_of(operation).path.exists():
+                return
+            reason = "its folder is gone from the data folder"
+            log.error("its files are gone", extra={"operation": operation.id})
+        counts = _count_unknown(operation)
+        await self._record(replace(operation, state=State.FAILED, message=reason, counts=counts))
+        if operation.id in self._damaged:
+            await self._in_thread(self._folder_of(operation).ended.touch)
+            del self._damaged[operation.id]
+
+    def _folder_of(self, operation: Operation) -> OperationFolder:
+        return self._tools.data.operation(operation.id)
+
+    async def _record(self, operation: Operation) -> None:
+        await self._tools.recorder.record(OperationChange.of(operation))
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         loop = asyncio.get_running_loop()
@@ -104,7 +156,19 @@ def _load(identity: int, folder: OperationFolder) -> tuple[Operation, Checkpoint
     return compose_operation(identity, manifest, checkpoint), checkpoint
 
 
+def _modifies(operation: Operation) -> bool:
+    return operation.order.model is Model.MODIFY and not operation.order.dry_run
+
+
 def _tokens_may_be_forgotten(operation: Operation, checkpoint: Checkpoint) -> bool:
-    modifies = operation.order.model is Model.MODIFY and not operation.order.dry_run
     old = datetime.now(UTC) - operation.create_time > TOKENS_REMEMBERED
-    return modifies and checkpoint.started and old and operation.paused_by is not PausedBy.PERSON
+    return _modifies(operation) and checkpoint.started and old and operation.paused_by is not PausedBy.PERSON
+
+
+def _count_unknown(operation: Operation) -> Counts:
+    """Return the counts of an operation without its checkpoint: what may have been changed is uncertain."""
+    known = operation.counts
+    if operation.state is State.QUEUED or not _modifies(operation):
+        return known
+    uncertain = known.total - known.ok - known.failed
+    return replace(known, done=known.total, uncertain=uncertain)

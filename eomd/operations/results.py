@@ -9,8 +9,9 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
@@ -41,14 +42,19 @@ class Download:
     modified: datetime
     save_as: str
     content_type: str
+    #: bytes in a line of the source at most
+    line_bytes_max: int
     failed_only: bool = False
 
 
 class Results:
     """Finds and reads an operation's files, in an executor."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, tools: Tools, line_bytes_max: int, log_days: int) -> None:
+        """`log_days`: after so long retention has removed an operation's log; 0: never."""
+        self._tools, self._line_bytes_max, self._log_days = tools, line_bytes_max, log_days
+        #: a summary reads a whole file twice: one at a time, and the others' threads stay free
+        self._summarizing = asyncio.Lock()
 
     async def download(self, operation: Operation, name: str, *, failed_only: bool, bom: bool) -> Download:
         """Raises NotFoundError, GoneError."""
@@ -67,10 +73,17 @@ class Results:
         if path is None:
             raise NotFoundError(f"operation {operation.id} has no file {name!r}")
         if not path.exists():
-            if operation.removed_time is not None:
-                raise GoneError(name, operation.removed_time)
+            if (removed := self._removed(operation, name)) is not None:
+                raise GoneError(name, removed)
             raise NotFoundError(f"{name} is not there")
         return path
+
+    def _removed(self, operation: Operation, name: str) -> datetime | None:
+        """Return when retention removed a file that is not there; None where it was not retention."""
+        if operation.removed_time is not None or name != operation.logname or not self._log_days:
+            return operation.removed_time
+        due = operation.last_modify_time + timedelta(days=self._log_days)
+        return due if operation.state.ended and due < datetime.now(UTC) else None
 
     def _describe(self, operation: Operation, path: Path, failed_only: bool, bom: bool) -> Download:
         status = path.stat()
@@ -86,20 +99,25 @@ class Results:
             modified=datetime.fromtimestamp(status.st_mtime, UTC),
             save_as=_save_as(operation, kind, failed_only),
             content_type=_content_type(kind),
+            line_bytes_max=self._line_bytes_max,
             failed_only=failed_only,
         )
 
     async def rows(self, operation: Operation, status: str | None, offset: int, limit: int) -> dict[str, Any]:
         """Return {total, columns, rows} of the result; total is None where nobody has counted."""
         path = await self._in_thread(self._result, operation)
-        total, columns, rows = await self._in_thread(_read_rows, path, status, offset, limit)
+        total, columns, rows = await self._in_thread(_read_rows, self._reader(path), status, offset, limit)
         return {"total": total, "columns": columns, "rows": rows}
 
     async def summary(self, operation: Operation) -> dict[str, Any]:
         """Return counts by status and the values' statistics by EID, computed once and kept."""
         path = await self._in_thread(self._result, operation)
         kept = self._tools.data.operation(operation.id).summary
-        return await self._in_thread(_summarize_once, path, kept)
+        async with self._summarizing:
+            return await self._in_thread(_summarize_once, self._reader(path), kept)
+
+    def _reader(self, path: Path) -> ResultReader:
+        return ResultReader(path, self._line_bytes_max)
 
     def _result(self, operation: Operation) -> Path:
         if operation.resultname is None:
@@ -111,18 +129,20 @@ class Results:
         return await loop.run_in_executor(self._tools.executors.serving, partial(work, *arguments))
 
 
-def _read_rows(path: Path, status: str | None, offset: int, limit: int) -> tuple[int | None, list[str], Any]:
-    reader = ResultReader(path)
+def _read_rows(
+    reader: ResultReader, status: str | None, offset: int, limit: int
+) -> tuple[int | None, list[str], Any]:
     total, rows = reader.rows(status, offset, limit)
     return total, list(reader.columns), rows
 
 
-def _summarize_once(path: Path, kept: Path) -> dict[str, Any]:
+def _summarize_once(reader: ResultReader, kept: Path) -> dict[str, Any]:
     if kept.exists():
         summary: dict[str, Any] = json.loads(kept.read_bytes())
         return summary
-    summary = summarize(ResultReader(path))
-    if kept.parent.exists():
+    summary = summarize(reader)
+    # a full disk, or a folder that retention has just removed: the next call computes it again
+    with suppress(OSError):
         write_atomically(kept, json.dumps(summary).encode())
     return summary
 

@@ -1,10 +1,12 @@
-"""What is removed when it is old: files of ended operations, their logs, uploads that nobody used."""
+"""What is removed when it is old: files of ended operations, their logs, uploads that nobody used.
+
+Nothing of an operation that has not ended, however old it is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,58 +14,84 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from eomd.operations.board import Board
 from eomd.operations.tools import Tools
+from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 #: an upload never used is removed after so long
-UPLOAD_HOURS = 24
+UPLOAD_AGE = timedelta(hours=24)
 
 
 class Retention:
     """Removes files, never rows of the ledger."""
 
-    def __init__(self, ledger: Ledger, tools: Tools, files_days: int, log_days: int) -> None:
-        self._ledger, self._tools = ledger, tools
-        self._files_age, self._log_age = timedelta(days=files_days), timedelta(days=log_days)
+    def __init__(self, ledger: Ledger, board: Board, tools: Tools, files_days: int, log_days: int) -> None:
+        """0 days: for good."""
+        self._ledger, self._board, self._tools = ledger, board, tools
+        self._files_age, self._log_age = _age(files_days), _age(log_days)
 
     async def retire(self, now: datetime | None = None) -> int:
-        """Remove what is due; return how many operations lost their files. Raises LedgerUnavailableError."""
+        """Remove what is due; return how many operations lost their files.
+
+        Raises LedgerUnavailableError, DiskFullError, OSError; may be repeated.
+        """
         now = now or datetime.now(UTC)
         await self._in_thread(self._remove_uploads)
         await self._in_thread(self._remove_logs)
+        return 0 if self._files_age is None else await self._remove_operations(now, now - self._files_age)
+
+    async def _remove_operations(self, now: datetime, before: datetime) -> int:
         removed = 0
         installation = self._tools.data.origin().hex()
-        while expired := await self._ledger.expired(installation, now - self._files_age):
-            ids = [operation.id for operation in expired]
-            await self._in_thread(self._remove, ids)
+        while expired := await self._ledger.expired(installation, before):
+            listed = [operation.id for operation in expired]
+            ids = await self._in_thread(self._remove, listed)
             await self._ledger.removed(ids, now)
+            for identity in ids:
+                # from now on the ledger's word counts: it knows that the files are gone
+                self._board.forget(identity)
             removed += len(ids)
+            if len(ids) < len(listed):
+                # the others would be listed again and again
+                break
         return removed
 
-    def _remove(self, ids: list[int]) -> None:
+    def _remove(self, ids: list[int]) -> list[int]:
+        """Remove the files of those operations that have ended here too; return their ids."""
         data = self._tools.data
-        for identity in ids:
+        ended = [identity for identity in ids if not self._is_unfinished(identity)]
+        for identity in ended:
             for path in (data.source(identity), data.result(identity), data.log(identity)):
                 path.unlink(missing_ok=True)
             data.operation(identity).remove()
+        return ended
+
+    def _is_unfinished(self, identity: int) -> bool:
+        folder = self._tools.data.operation(identity)
+        return folder.path.exists() and not folder.ended.exists()
 
     def _remove_logs(self) -> None:
-        """Remove logs nobody wrote to for `log_days`, of whatever state: a long pause starts a new one."""
-        _remove_older(list(self._tools.data.files.glob("*-log.txt")), self._log_age)
+        """Remove logs that nobody has written to for `log_days`."""
+        for path in self._tools.data.files.glob("*-log.txt"):
+            identity = parse_stored_name(path.name)
+            if identity is not None and not self._is_unfinished(identity):
+                _remove_if_older(path, self._log_age)
 
     def _remove_uploads(self) -> None:
-        uploads = self._tools.data.uploads()
-        unused = [path for path in uploads if not _is_used(path)]
-        _remove_older(unused, timedelta(hours=UPLOAD_HOURS))
-        _remove_older([path for path in uploads if path not in unused], self._files_age)
+        for upload in self._tools.data.uploads():
+            if _remove_if_older(upload, self._files_age if _is_used(upload) else UPLOAD_AGE):
+                upload.with_suffix(".json").unlink(missing_ok=True)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._tools.executors.serving, partial(work, *arguments))
+
+
+def _age(days: int) -> timedelta | None:
+    return timedelta(days=days) if days else None
 
 
 def _is_used(upload: Path) -> bool:
@@ -73,9 +101,9 @@ def _is_used(upload: Path) -> bool:
         return False
 
 
-def _remove_older(paths: list[Path], age: timedelta) -> None:
-    limit = time.time() - age.total_seconds()
-    for path in paths:
-        if path.stat().st_mtime < limit:
-            path.unlink(missing_ok=True)
-            path.with_suffix(".json").unlink(missing_ok=True)
+def _remove_if_older(path: Path, age: timedelta | None) -> bool:
+    """Remove a file that nobody has written to for so long (None: never); return whether it was removed."""
+    old = age is not None and path.stat().st_mtime < time.time() - age.total_seconds()
+    if old:
+        path.unlink()
+    return old

@@ -11,7 +11,7 @@ from eomd.model import Counts, Operation
 def tell(path: Path, text: str, now: datetime | None = None) -> None:
     """Append one line. Blocks on the disk; raises OSError."""
     moment = (now or datetime.now(UTC)).isoformat(timespec="milliseconds")
-    with open(path, "a", encoding="utf-8") as log:
+    with open(path, "a", encoding="utf-8", errors="backslashreplace") as log:
         log.write(f"{moment} {text}\n")
 
 

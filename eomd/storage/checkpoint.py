@@ -7,11 +7,14 @@ operation needs to go on after a power cut, the ledger being away.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from eomd.errors import FolderDamagedError, NewerFormatError
 from eomd.model import (
     OK_STATUSES,
     Counts,
@@ -45,16 +48,29 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         fields = asdict(self) | {"format": FORMAT, "create_time": self.create_time.isoformat()}
-        write_atomically(path, json.dumps(fields, ensure_ascii=False).encode())
+        write_atomically(path, json.dumps(fields).encode())
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
-        """Raises OSError, ValueError or KeyError where the file is not a manifest."""
+        """Raises OSError, FolderDamagedError, NewerFormatError."""
+        with _reading(path) as fields:
+            order = _parse_order(fields.pop("order"))
+            created = datetime.fromisoformat(fields.pop("create_time"))
+            return cls(order=order, create_time=created, **fields)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[dict[str, Any]]:
+    """Give a file's fields; whatever is wrong with them means that it is not as it was written."""
+    try:
         fields = json.loads(path.read_bytes())
-        fields.pop("format")
-        order = _parse_order(fields.pop("order"))
-        created = datetime.fromisoformat(fields.pop("create_time"))
-        return cls(order=order, create_time=created, **fields)
+        if fields.pop("format") > FORMAT:
+            raise NewerFormatError(f"{path.name} was written by a newer eomd")
+        yield fields
+    except FileNotFoundError as error:
+        raise FolderDamagedError(f"{path.name} is missing") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FolderDamagedError(f"{path.name} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _parse_order(fields: dict[str, Any]) -> Order:
@@ -99,22 +115,21 @@ class Checkpoint:
             "state": self.state.value,
             "modified": self.modified.isoformat() if self.modified else None,
         }
-        write_atomically(path, json.dumps(fields, ensure_ascii=False).encode())
+        write_atomically(path, json.dumps(fields).encode())
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
-        """Raises OSError, ValueError or KeyError where the file is not a checkpoint."""
-        fields = json.loads(path.read_bytes())
-        fields.pop("format")
-        state, paused_by, modified = fields.pop("state"), fields.pop("paused_by"), fields.pop("modified")
-        statuses = {int(status): count for status, count in fields.pop("statuses").items()}
-        return cls(
-            state=State(state),
-            paused_by=PausedBy(paused_by) if paused_by else None,
-            statuses=statuses,
-            modified=datetime.fromisoformat(modified) if modified else None,
-            **fields,
-        )
+        """Raises OSError, FolderDamagedError, NewerFormatError."""
+        with _reading(path) as fields:
+            state, paused_by, modified = fields.pop("state"), fields.pop("paused_by"), fields.pop("modified")
+            statuses = {int(status): count for status, count in fields.pop("statuses").items()}
+            return cls(
+                state=State(state),
+                paused_by=PausedBy(paused_by) if paused_by else None,
+                statuses=statuses,
+                modified=datetime.fromisoformat(modified) if modified else None,
+                **fields,
+            )
 
 
 def count_rows(statuses: dict[int, int], total: int) -> Counts:

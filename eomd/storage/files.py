@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from eomd.errors import FolderInUseError
@@ -67,6 +68,11 @@ class OperationFolder:
         self.ended = path / "ended"
         #: marks a hand-in whose commit was in doubt and which the caller was told is refused
         self.abandoned = path / "abandoned"
+
+    def abandon(self) -> None:
+        """Put the mark `abandoned` there and on the disk. Raises OSError."""
+        self.abandoned.touch()
+        sync_folder(self.path)
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
@@ -137,7 +143,10 @@ class DataFolder:
         return [(path.name.removeprefix(_STAGING), OperationFolder(path)) for path in sorted(found)]
 
     def admit(self, staged: OperationFolder, operation: int) -> OperationFolder:
-        """Give a staged hand-in its id: from now on it is the operation's. May be repeated after a cut."""
+        """Give a staged hand-in its id: from now on it is the operation's. May be repeated after a cut.
+
+        Raises OSError; the hand-in is then as it was.
+        """
         source = self.source(operation)
         if not source.exists():
             os.link(staged.source, source)
@@ -145,8 +154,10 @@ class DataFolder:
         folder = self.operation(operation)
         os.rename(staged.path, folder.path)
         self._highest_id = max(self._highest_id, operation)
-        sync_folder(self.operations)
-        folder.source.unlink()
+        # a name that a power cut takes back is given again at the next start: the ledger has the hand-in
+        with suppress(OSError):
+            sync_folder(self.operations)
+            folder.source.unlink()
         return folder
 
     def operation(self, operation: int) -> OperationFolder:

@@ -17,6 +17,8 @@ class SqlProxy:
     def __init__(self, port):
         self._upstream = port
         self.lose = None
+        #: lose only a COMMIT right behind a statement that holds this
+        self.behind = b""
         self.lost = 0
         #: refuse connections from the loss on
         self.stay_away = False
@@ -51,7 +53,7 @@ class SqlProxy:
     async def _forward(self, reader, server_reader, server_writer, back):
         before = b""
         while data := await reader.read(65536):
-            if self.lose and COMMIT in data and PING not in before:
+            if self.lose and COMMIT in data and PING not in before and self.behind in before:
                 losing, self.lose = self.lose, None
                 self.lost += 1
                 if losing == "answer":
