@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from eomd.errors import UnavailableError
+from eomd.errors import EomdError, UnavailableError
 from eomd.model import Role
 from eomd.storage.ledger import AuditEntry, Ledger
 
@@ -33,10 +33,15 @@ class Audit:
         self._ledger = ledger
 
     async def note(self, caller: Caller, action: str, subject: str, detail: Mapping[str, Any]) -> None:
-        """Write an entry; while the ledger is away it goes to the server's log instead."""
+        """Write an entry; one that the ledger does not take goes to the server's log instead.
+
+        Never raises: what is noted has been done, and must not be answered with an error.
+        """
         now = datetime.now(UTC)
         entry = AuditEntry(now, caller.name, action, subject, dict(detail), caller.address)
         try:
             await self._ledger.audit(entry)
         except UnavailableError:
             log.warning("audit entry kept here alone: %s %s %s", caller.name, action, subject)
+        except EomdError as error:
+            log.error("audit entry refused: %s %s %s: %s", caller.name, action, subject, error)

@@ -50,6 +50,7 @@ class ClusterOffice:
     ) -> None:
         self._clusters, self._titles, self._definitions, self._tools = clusters, titles, definitions, tools
         self._path = tools.data.path / "clusters.json"
+        self._changing = asyncio.Lock()
 
     def restore(self) -> None:
         """Set again what a person set in an earlier life. Blocks."""
@@ -82,11 +83,12 @@ class ClusterOffice:
         wish = {"rows_per_s": rows_per_s, "drain": drain}
         kept = {key: value for key, value in wish.items() if value is not None}
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._tools.executors.running, partial(_keep, self._path, name, kept))
-        if rows_per_s is not None:
-            cluster.rows_per_s = rows_per_s
-        if drain is not None:
-            cluster.drained = drain
+        async with self._changing:
+            await loop.run_in_executor(self._tools.executors.running, partial(_keep, self._path, name, kept))
+            if rows_per_s is not None:
+                cluster.rows_per_s = rows_per_s
+            if drain is not None:
+                cluster.drained = drain
         return self._view(name)
 
 

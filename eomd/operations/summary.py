@@ -35,19 +35,22 @@ class ColumnSummary:
         self.rows += len(values)
 
     def count(self, values: NDArray[np.int64]) -> None:
-        if self.minimum is None or self.maximum is None:
+        if not self.rows:
             return
-        # as floats: the range may be wider than an int64
-        place = (values.astype(np.float64) - self.minimum) / max(1.0, float(self.maximum - self.minimum))
-        bins = np.minimum((place * BINS).astype(np.int64), BINS - 1)
-        self.bars += np.bincount(bins, minlength=BINS)
+        inner = np.array(self._edges()[1:-1], np.int64)
+        self.bars += np.bincount(np.searchsorted(inner, values, side="right"), minlength=BINS)
+
+    def _edges(self) -> list[int]:
+        """Return BINS + 1 whole numbers; a bar holds its lower one, the last bar both."""
+        assert self.minimum is not None and self.maximum is not None
+        width = self.maximum - self.minimum
+        return [self.minimum + -(-width * step // BINS) for step in range(BINS + 1)]
 
     def view(self) -> dict[str, Any]:
         """Return the statistics; all null where no row has a value."""
         histogram = None
-        if self.minimum is not None and self.maximum is not None:
-            edges = [self.minimum + (self.maximum - self.minimum) * step // BINS for step in range(BINS + 1)]
-            histogram = {"edges": edges, "counts": self.bars.tolist()}
+        if self.rows:
+            histogram = {"edges": self._edges(), "counts": self.bars.tolist()}
         mean = self.sum / self.rows if self.rows else None
         ranges = {"min": self.minimum, "max": self.maximum, "mean": mean, "sum": self.sum}
         return {"rows": self.rows, **ranges, "histogram": histogram}
