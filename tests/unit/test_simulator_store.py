@@ -1,6 +1,5 @@
 """The simulated cluster's memory: rules of a row, tokens, and what comes back after a restart."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
