@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eomd.handlers.access import demand
+from eomd.errors import ForbiddenError
 from eomd.handlers.base import ApiHandler
 from eomd.handlers.requests import Nothing, OperationsRequest, RowsRequest
 from eomd.handlers.views import OperationView, operation_view
@@ -28,9 +28,10 @@ class OperationsHandler(_Viewing):
         await self._list(self.fields(OperationsRequest))
 
     async def _list(self, request: OperationsRequest) -> None:
-        if request.operatorid is None:
-            # everybody's operations
-            demand(self.asking(), Role.APPROVER)
+        if request.operatorid is None and self.asking().role < Role.APPROVER:
+            raise ForbiddenError(
+                "everybody's operations are for the role approver; add operatorid for those of one operator"
+            )
         total, items = await self.context.desk.operations(_filter(request))
         self.answer(
             {
