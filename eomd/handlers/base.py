@@ -52,6 +52,8 @@ FLUSH_S_MAX = 60.0
 #: Tornado answers its own limit without JSON, so that ours are the ones that count
 _UNLIMITED = 2**62
 OPERATION_ID_MAX = 2**31 - 1
+#: of an unknown path, in what is said about it
+PATH_CHARACTERS_MAX = 200
 
 RequestModel = TypeVar("RequestModel", bound=Request)
 
@@ -351,4 +353,5 @@ class UnknownPathHandler(ApiHandler):
 
     async def prepare(self) -> None:
         self._await_body()
-        await self._refuse(failure_of(NotFoundError("there is nothing at this path; see /openapi.json")))
+        path = self.request.path[:PATH_CHARACTERS_MAX]
+        await self._refuse(failure_of(NotFoundError(f"there is nothing at {path}; see /openapi.json")))

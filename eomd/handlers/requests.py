@@ -279,6 +279,13 @@ class DownloadRequest(Request):
     #: results only; `bom=0` leaves it out
     bom: Flag = True
 
+    @field_validator("rows")
+    @classmethod
+    def _check_rows(cls, rows: str, info: ValidationInfo) -> str:
+        if rows == "failed" and not info.data.get("name", "").endswith("-result.csv"):
+            raise PydanticCustomError("rows", "only a result has failed rows")
+        return rows
+
 
 class ClusterChange(Request):
     """What may be changed about a cluster while it runs."""

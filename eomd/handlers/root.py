@@ -17,3 +17,5 @@ class RootHandler(ApiHandler):
                 "openapi": f"{API_PREFIX}/openapi.json",
             }
         )
+
+    head = get

@@ -74,6 +74,7 @@ def held(site: Site, **config: Any) -> int:
         ("GET", "/download?name=/etc/passwd", None, "", 404, "NOT_FOUND"),
         ("GET", "/download?name=x%00y", None, "", 404, "NOT_FOUND"),
         ("GET", "/download", None, "", 400, "INVALID_CONFIG"),
+        ("GET", "/download?name=1-source.csv&rows=failed", None, "", 400, "INVALID_CONFIG"),
         ("GET", "/nowhere", None, "", 404, "NOT_FOUND"),
         ("POST", "/nowhere", b"x" * 100_000, "", 404, "NOT_FOUND"),
         ("GET", "/incidents", None, "", 404, "NOT_FOUND"),
@@ -396,6 +397,13 @@ def test_the_description_and_the_root_are_for_everybody(site: Site) -> None:
     assert site.get("/openapi.json", role=None).json["openapi"].startswith("3.1")
     assert site.get("/", role=None).data["openapi"] == "/api/v1/openapi.json"
     assert site.get("/api/v1", role=None).status == 200
+    assert site.request("HEAD", "/", role=None).status == 200
+
+
+def test_an_unknown_path_is_refused_by_name(site: Site) -> None:
+    answer = site.request("POST", "/operations/1/undo")
+    assert (answer.status, answer.error) == (404, "NOT_FOUND")
+    assert "/operations/1/undo" in answer.json["msg"]
 
 
 def test_answers_are_not_sniffed_framed_or_kept(site: Site) -> None:

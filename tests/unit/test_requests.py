@@ -273,6 +273,12 @@ def test_a_download_has_a_bom_unless_asked_not_to() -> None:
     assert problems(DownloadRequest, {"name": "x", "bom": "maybe"}) == {"bom": "expected 1 or 0"}
 
 
+def test_failed_rows_are_a_results_alone() -> None:
+    assert parameters(DownloadRequest, name="1-result.csv", rows="failed").rows == "failed"
+    for name in ("1-source.csv", "1-log.txt", ""):
+        assert "rows" in problems(DownloadRequest, {"name": name, "rows": "failed"})
+
+
 @pytest.mark.parametrize("change", [{"rows_per_s": -1}, {"drain": 1}, {"drain": "true"}, {"speed": 5}])
 def test_wrong_cluster_changes(change: dict[str, object]) -> None:
     assert set(problems(ClusterChange, change)) == set(change)
