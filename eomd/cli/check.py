@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
     from eomd.config import Settings
 
+#: tables and keys that are read and checked, and that nothing acts on yet; docs/configuration.md marks them
+IDLE = (
+    "inbox",
+    "watchdog.hang_after_s",
+    "watchdog.probe_s",
+    "watchdog.rss_limit_mb",
+    "watchdog.standby",
+    "modify",
+    "approval",
+    "auth.session_hours",
+)
+
 
 @click.command()
 @config_option
@@ -79,3 +91,9 @@ def find_hints(settings: Settings) -> Iterator[str]:
     for place, cluster in named:
         if cluster not in settings.clusters:
             yield f"{place}: no cluster {cluster} is configured"
+    for name in IDLE:
+        table, _, key = name.partition(".")
+        found = getattr(settings, table)
+        for field, facts in type(found).model_fields.items():
+            if key in ("", field) and getattr(found, field) != facts.default:
+                yield f"[{table}] {field}: has no effect in this version"

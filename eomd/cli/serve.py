@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @daemon
 def serve(context: Context) -> int:
     """Run the server until SIGTERM or Ctrl-C, without a watchdog."""
+    from eomd.cli.check import find_hints
     from eomd.config_files import read_ledger_password
     from eomd.logs import set_up_logging
     from eomd.runtime import SERVER_PID, PidFile, make_runtime_folder, runtime_folder
@@ -28,6 +30,8 @@ def serve(context: Context) -> int:
     settings = context.settings
     secrets = [read_ledger_password(settings, os.environ) or ""]
     set_up_logging(settings.log.level, settings.log.format, secrets)
+    for hint in find_hints(settings):
+        logging.getLogger(__name__).warning("configuration: %s", hint)
     runtime = runtime_folder(settings.data_dir, os.environ)
     make_runtime_folder(runtime)
     pid_file = PidFile(runtime / SERVER_PID)
