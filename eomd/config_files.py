@@ -25,13 +25,20 @@ def read_ledger_password(settings: Settings, environ: Mapping[str, str]) -> str 
     stated = settings.ledger.password.get_secret_value() or settings.url_password
     if stated:
         return stated
+    file = find_password_file(settings, environ)
+    if file is None:
+        return None
+    # systemd guards the folder of its credentials itself, with modes of its own
+    return read_secret(file) if settings.ledger.password_file else _read_line(file)
+
+
+def find_password_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that holds the database's password, configured or systemd's; None: there is none."""
     if settings.ledger.password_file:
-        return read_secret(password_path(settings))
+        return password_path(settings)
     folder = environ.get("CREDENTIALS_DIRECTORY")
-    if folder and (Path(folder) / CREDENTIAL).exists():
-        # systemd guards that folder itself, with modes of its own
-        return _read_line(Path(folder) / CREDENTIAL)
-    return None
+    credential = Path(folder) / CREDENTIAL if folder else None
+    return credential if credential and credential.exists() else None
 
 
 def password_path(settings: Settings) -> Path:

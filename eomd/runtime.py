@@ -19,6 +19,7 @@ from eomd.errors import ConfigurationError, FolderInUseError
 API_SOCKET = "api.sock"
 SERVER_PID = "server.pid"
 UP_PID = "up.pid"
+UP_SOCKET = "up.sock"
 
 SYSTEM_FOLDER = Path("/run/eomd")
 PATH_BYTES_MAX = 99
@@ -89,7 +90,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 def remove_runtime_folder(folder: Path) -> None:
     """Remove the sockets and pid files that are left, the folder, and the one above it when empty."""
-    for name in (API_SOCKET, SERVER_PID, UP_PID):
+    for name in (API_SOCKET, UP_SOCKET, SERVER_PID, UP_PID):
         with suppress(OSError):
             (folder / name).unlink()
     for path in (folder, folder.parent):

@@ -34,6 +34,9 @@ COMMANDS = {
     "evtsim": ("eomd.cli.evtsim:evtsim", "Run a simulated cluster."),
 }
 
+#: called by eomd itself
+HIDDEN = {"charge": "eomd.cli.charge:charge"}
+
 EXIT_INTERRUPTED = 130
 
 
@@ -44,9 +47,10 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        place = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else HIDDEN.get(cmd_name)
+        if place is None:
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        module, _, attribute = place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 

@@ -1,0 +1,72 @@
+"""The watchdog's control socket: orders of the commands, one JSON object a line each way.
+
+{"order": "status"}  →  {"ok": true, …}  or  {"ok": false, "error": "…"}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from socket import socket
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+LINE_BYTES_MAX = 4096
+#: a caller that says nothing for so long is hung up on
+IDLE_S_MAX = 60.0
+
+#: carries an order out; what it returns stands in the answer beside `ok`. Raises EomdError.
+Order = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class Control:
+    """Answers on one listening Unix socket, whose file mode says who may call."""
+
+    def __init__(self, listener: socket) -> None:
+        self._listener = listener
+        self._orders: dict[str, Order] = {}
+
+    def register(self, name: str, order: Order) -> None:
+        """Carry this order out from now on."""
+        self._orders[name] = order
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        server = await asyncio.start_unix_server(self._serve, sock=self._listener, limit=LINE_BYTES_MAX)
+        try:
+            await server.serve_forever()
+        finally:
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await self._read(reader):
+                answer = await self._answer(line)
+                writer.write(json.dumps(answer, ensure_ascii=False, default=str).encode() + b"\n")
+                await writer.drain()
+        except (OSError, ValueError, TimeoutError) as error:
+            log.debug("a caller of the control socket is gone: %s", error)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        async with asyncio.timeout(IDLE_S_MAX):
+            return await reader.readline()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            name = json.loads(line)["order"]
+            order = self._orders[name]
+        except (ValueError, LookupError, TypeError):
+            return {"ok": False, "error": f"expected one of these orders: {', '.join(self._orders)}"}
+        try:
+            return {"ok": True, **await order()}
+        except Exception as error:
+            log.exception("the order %s failed", name)
+            return {"ok": False, "error": str(error) or type(error).__name__}
