@@ -132,4 +132,4 @@ def _watchdog(raw: Mapping[str, Any]) -> WatchdogCharge:
 
 
 def _cluster(raw: Mapping[str, Any]) -> ClusterCharge:
-    return ClusterCharge(raw["name"], raw["codec"], tuple(NodeAddress(*node) for node in raw["nodes"]))
+    return ClusterCharge(raw["name"], raw["codec"], tuple(NodeAddress(**node) for node in raw["nodes"]))

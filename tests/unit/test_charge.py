@@ -29,7 +29,7 @@ def test_json_keeps_all_of_a_charge(tmp_path: Path) -> None:
     config.write_text(EVERYTHING)
     charge = make_charge(load_settings(config, {}))
     assert Charge.from_json(charge.to_json()) == charge
-    assert charge.clusters[0].nodes[0].budget == 20
+    assert charge.clusters[0].nodes[0].connections == 20
     assert charge.ledger.password_file == tmp_path / "secret"
     assert charge.inbox.recipes["daily"]["mode"] == "inc"
 
