@@ -1,0 +1,31 @@
+"""Fixtures of the integration tests."""
+
+import os
+
+import pytest
+
+from eomd.evt.simulator import Counter, SimulatedCluster, SimulatorSettings, UserRange
+
+SETTINGS = {
+    "users": (UserRange(1, 999),),
+    "locked": (UserRange(900, 999),),
+    "counters": (Counter(1001), Counter(1002, -10, 10), Counter(1003, read_only=True)),
+    "max_rows": 10,
+    "max_inflight": 4,
+}
+
+
+@pytest.fixture
+def simulate(caplog):
+    """Start small simulated clusters; afterwards they end, and have left nothing open and logged no error."""
+    clusters, opened = [], len(os.listdir("/proc/self/fd"))
+
+    def start(**changes):
+        clusters.append(SimulatedCluster(SimulatorSettings(**(SETTINGS | changes))))
+        return clusters[-1].start()
+
+    yield start
+    for cluster in clusters:
+        cluster.stop()
+    assert len(os.listdir("/proc/self/fd")) == opened
+    assert not [record for record in caplog.get_records("call") if record.name == "asyncio"]
