@@ -182,10 +182,21 @@ class Codec(Protocol):
 
 
 def load_codec(name: str) -> Codec:
-    """Return the installed codec of this name. Raises ConfigurationError, naming those installed."""
-    found = {point.name: point for point in entry_points(group=CODEC_GROUP)}
-    if name not in found:
-        known = ", ".join(sorted(found)) or "none"
+    """Return the installed codec of this name.
+
+    Raises ConfigurationError where none or two have it, or its package fails.
+    """
+    points = entry_points(group=CODEC_GROUP)
+    found = {point.value: point for point in points if point.name == name}
+    if not found:
+        known = ", ".join(sorted(points.names)) or "none"
         raise ConfigurationError(f"no codec named {name!r} is installed (installed: {known})")
-    codec: Codec = found[name].load()()
+    if len(found) > 1:
+        raise ConfigurationError(f"several codecs are named {name!r}: {', '.join(sorted(found))}")
+    [(value, point)] = found.items()
+    try:
+        codec: Codec = point.load()()
+    except Exception as error:
+        # somebody else's package: whatever is wrong with it, the configuration names it
+        raise ConfigurationError(f"the codec {name!r} ({value}) cannot be loaded: {error!r}") from error
     return codec
