@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from eomd.runtime import remove_runtime_folder, runtime_folder
+
 DEADLINE_S = 60.0
 
 
@@ -134,13 +136,22 @@ def _multipart(boundary: str, config: bytes, name: str, content: bytes) -> bytes
 
 
 class Child:
-    """A process of ours in a group of its own; its output is kept in a file."""
+    """A process of ours in a group of its own; its output is kept in a file.
 
-    def __init__(self, arguments: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> None:
+    `through` is a command that becomes ours, such as nsenter.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        environ: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
+    ) -> None:
         self.log = log
         with open(log, "ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "eomd", *arguments],
+                [*through, sys.executable, "-m", "eomd", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -202,6 +213,8 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
         self.data, self.config = folder / "data", folder / "eomd.toml"
+        #: see Child
+        self.through: Sequence[str] = ()
         self.simulations: list[Simulation] = []
         self.server: Child | None = None
 
@@ -232,7 +245,8 @@ class World:
 
     def serve(self, command: str = "serve", **environ: str) -> Child:
         """Start the server and wait until it answers."""
-        self.server = Child([command, "-c", str(self.config)], self.folder / "server.log", environ)
+        arguments = [command, "-c", str(self.config)]
+        self.server = Child(arguments, self.folder / "server.log", environ, self.through)
         wait_until(self._answers, "the server answers")
         return self.server
 
@@ -249,9 +263,11 @@ class World:
         return subprocess.run(command, capture_output=True, text=True, timeout=deadline_s, check=False)
 
     def close(self) -> None:
+        """Kill what still runs, and clear up for it."""
         for child in [self.server, *self.simulations]:
             if child is not None:
                 child.destroy()
+        remove_runtime_folder(runtime_folder(self.data, os.environ))
 
 
 def open_world(folder: Path) -> Iterator[World]:
