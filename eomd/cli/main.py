@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from eomd.cli.context import Context, complain, config_option
+from eomd.cli.streams import complete_streams
 from eomd.errors import EomdError
 
 #: name → (module:attribute, one line of help)
@@ -82,6 +83,7 @@ def cli(context: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run a command; every way to fail ends here, in a line on stderr and an exit code."""
+    complete_streams()
     try:
         code = cli.main(prog_name="eomd", standalone_mode=False)
     except click.ClickException as error:
