@@ -5,10 +5,11 @@ Imports neither numpy nor anything of eomd but `errors`, so that the watchdog ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 EIDS_MAX = 16
 EID_MAX = 2**32 - 1
@@ -282,3 +283,75 @@ class ClusterTitle:
 
     name: str
     title: str
+
+
+class Severity(StrEnum):
+    """How much an incident matters."""
+
+    #: happened, and is over: good to know
+    NOTICE = "notice"
+    #: something is degraded; it heals by itself, or waits
+    WARNING = "warning"
+    #: something stands still, or a person has to act
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyRecord:
+    """Something that was tried against an incident."""
+
+    what: str
+    when: datetime
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that the watchdog saw, from its beginning to its end."""
+
+    id: str
+    #: a word of `eomd.watchdog.kinds`
+    kind: str
+    #: what it is about: `server`, `ledger`, `fish 127.0.0.1:30717`; with the kind, unique among the open ones
+    subject: str
+    severity: Severity
+    opened: datetime
+    #: one sentence for people
+    summary: str
+    #: None while it lasts
+    closed: datetime | None = None
+    #: oldest first
+    remedies: tuple[RemedyRecord, ...] = ()
+
+    def format(self) -> dict[str, Any]:
+        """Return it as plain values for JSON, as the API shows it; times are RFC 3339 with offset."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "subject": self.subject,
+            "severity": self.severity.value,
+            "opened": self.opened.isoformat(),
+            "closed": self.closed.isoformat() if self.closed else None,
+            "summary": self.summary,
+            "remedies": [
+                {"what": each.what, "when": each.when.isoformat(), "outcome": each.outcome}
+                for each in self.remedies
+            ],
+        }
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> Incident:
+        """Return what `format` gave. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            id=str(fields["id"]),
+            kind=str(fields["kind"]),
+            subject=str(fields["subject"]),
+            severity=Severity(fields["severity"]),
+            opened=datetime.fromisoformat(fields["opened"]),
+            summary=str(fields["summary"]),
+            closed=datetime.fromisoformat(fields["closed"]) if fields["closed"] else None,
+            remedies=tuple(
+                RemedyRecord(str(each["what"]), datetime.fromisoformat(each["when"]), str(each["outcome"]))
+                for each in fields["remedies"]
+            ),
+        )

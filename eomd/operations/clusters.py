@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from eomd.durable import write_atomically
 from eomd.errors import NotFoundError
 from eomd.evt.cluster import Cluster, NodeView
 from eomd.operations.definitions import Definitions
 from eomd.operations.tools import Tools
-from eomd.storage.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)

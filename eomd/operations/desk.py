@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from eomd.durable import write_atomically
 from eomd.errors import NotFoundError, WrongStateError
 from eomd.model import ClusterTitle, EidDefinition, Operation, Order
 from eomd.operations.audit import Audit, Caller
@@ -27,7 +28,7 @@ from eomd.operations.retention import Retention
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Tools
 from eomd.storage.csv_reader import ReadLimits, inspect_source
-from eomd.storage.files import parse_stored_name, write_atomically
+from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger, OperationFilter
 
 __all__ = ["Caller", "Desk", "Download"]

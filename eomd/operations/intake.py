@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from eomd.durable import sync_file, sync_folder
 from eomd.errors import (
     DiskFullError,
     DrainingError,
@@ -39,7 +40,7 @@ from eomd.operations.story import format_hand_in, tell
 from eomd.operations.tools import Tools
 from eomd.storage.checkpoint import Checkpoint, Manifest
 from eomd.storage.csv_reader import ReadLimits, read_source
-from eomd.storage.files import OperationFolder, sync_file, sync_folder
+from eomd.storage.files import OperationFolder
 from eomd.storage.ledger import KEY_LIFE, Ledger, NewOperation
 from eomd.storage.rows_file import disk_errors
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from eomd.durable import sync_folder
 from eomd.operations.window import Segment
 from eomd.storage.csv_writer import ResultHead, ResultWriter
-from eomd.storage.files import sync_folder
 from eomd.storage.rows_file import RowBlock
 
 

@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
+from eomd.durable import write_atomically
 from eomd.errors import GoneError, NotFoundError
 from eomd.model import Operation
 from eomd.operations.summary import summarize
 from eomd.operations.tools import Tools
-from eomd.storage.files import write_atomically
 from eomd.storage.result_reader import ResultReader
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from eomd.durable import write_atomically
 from eomd.errors import FolderDamagedError, NewerFormatError
 from eomd.model import (
     OK_STATUSES,
@@ -27,7 +28,6 @@ from eomd.model import (
     RowStatus,
     State,
 )
-from eomd.storage.files import write_atomically
 
 FORMAT = 1
 

@@ -15,36 +15,13 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from eomd.durable import sync_folder, write_atomically
 from eomd.errors import FolderInUseError
 
 _STORED = re.compile(r"([1-9][0-9]{0,17})-(source\.csv|result\.csv|log\.txt)")
 _UPLOAD = re.compile(r"upload-[0-9a-f-]{36}\.csv")
 _STAGING = ".staging-"
 _PRIVATE = 0o750
-
-
-def sync_file(path: Path) -> None:
-    """Force a file's bytes to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-#: a folder's entries are forced to the disk the same way
-sync_folder = sync_file
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by whole content or not at all, also across a power cut."""
-    beside = path.with_name(f".{path.name}.new")
-    with open(beside, "wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(beside, path)
-    sync_folder(path.parent)
 
 
 def parse_stored_name(name: str) -> int | None:

@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from eomd.durable import sync_file, sync_folder
 from eomd.errors import DiskFullError
-from eomd.storage.files import sync_file, sync_folder
 
 BATCH_ROWS_MAX = 65_536
 #: a batch is cut earlier where long carried cells make it larger than this

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eomd.durable import sync_folder
 from eomd.errors import DiskFullError
-from eomd.storage.files import sync_folder
 
 #: a segment that has grown to so much is followed by the next
 SEGMENT_BYTES_MAX = 2**20
