@@ -11,14 +11,15 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import multiprocessing
 import select
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -94,28 +95,33 @@ def hand_in(port: int, source: Path, config: dict[str, object]) -> Run:
 
 @contextmanager
 def watching(world: World) -> Iterator[Watch]:
-    """Ask for /health and look at memory all the while."""
-    watch, done = Watch(), threading.Event()
+    """Ask for /health and look at memory all the while, from a process of its own."""
+    watch = Watch()
     assert world.server is not None
-    process = psutil.Process(world.server.process.pid)
-
-    def look() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
-        while not done.wait(0.02):
-            start = time.perf_counter()
-            connection.request("GET", "/health")
-            connection.getresponse().read()
-            watch.health_ms.append((time.perf_counter() - start) * 1000)
-            watch.rss_mb.append(process.memory_info().rss / 2**20)
-        connection.close()
-
-    thread = threading.Thread(target=look)
-    thread.start()
+    ours, theirs = multiprocessing.Pipe()
+    context = multiprocessing.get_context("fork")
+    looker = context.Process(target=look, args=(world.port, world.server.process.pid, theirs))
+    looker.start()
     try:
         yield watch
     finally:
-        done.set()
-        thread.join()
+        ours.send(None)
+        watch.health_ms, watch.rss_mb = ours.recv()
+        looker.join()
+
+
+def look(port: int, server: int, orders: Connection) -> None:
+    """Send how many milliseconds each /health took and the server's memory in MB, once told to stop."""
+    process = psutil.Process(server)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    health_ms, rss_mb = [], []
+    while not orders.poll(0.02):
+        start = time.perf_counter()
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        health_ms.append((time.perf_counter() - start) * 1000)
+        rss_mb.append(process.memory_info().rss / 2**20)
+    orders.send((health_ms, rss_mb))
 
 
 def read_lag(world: World) -> dict[float, float]:
