@@ -9,17 +9,16 @@ on the disk.
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import re
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from eomd.durable import sync_folder
 from eomd.errors import DiskFullError
+from eomd.sealed_lines import format_line, parse_line
 
 #: a segment that has grown to so much is followed by the next
 SEGMENT_BYTES_MAX = 2**20
@@ -44,7 +43,7 @@ class Spool:
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Put entries behind all others. Raises DiskFullError, and then has put nothing."""
-        data = b"".join(_format_line(entry) for entry in entries)
+        data = b"".join(format_line(entry) for entry in entries)
         try:
             self._write(data)
         except OSError as error:
@@ -123,28 +122,11 @@ class Spool:
         return self._writing
 
     def _parse(self, line: bytes, segment: Path) -> Entry | None:
-        entry = _parse_line(line)
+        entry = parse_line(line)
         if entry is None:
             _log.error("spool: a line of %s is damaged and was moved to %s", segment.name, ASIDE)
             self.set_aside(line)
         return entry
-
-
-def _format_line(entry: Entry) -> bytes:
-    text = json.dumps(entry).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _parse_line(line: bytes) -> Entry | None:
-    """Return a line's entry; None for a line that is not as it was written."""
-    crc, _, text = line.partition(b" ")
-    if crc != b"%08x" % zlib.crc32(text):
-        return None
-    try:
-        entry = json.loads(text)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) else None
 
 
 def _write_all(handle: int, data: bytes) -> None:
