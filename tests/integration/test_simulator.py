@@ -142,6 +142,16 @@ def test_what_no_client_says_ends_the_connection(simulate, data):
         assert client.read() is None
 
 
+def test_nothing_is_heard_after_what_ended_the_connection(simulate):
+    cluster = simulate()
+    with RawClient(address(cluster)) as client:
+        client.send(HELLO + modify(2, [5]) + HELLO + b"EVT2" + bytes(40))
+        client.expect_error(1, ErrorCode.MALFORMED)
+        client.send(modify(3, [5]))
+        assert client.read() is None
+    assert (cluster.counts()["malformed"], applied(cluster)) == (1, [])
+
+
 def test_a_bad_request_among_alike_ones_ends_the_connection_where_it_stands(simulate):
     cluster = simulate()
     good = [modify(2 + row, [5], first_row=row) for row in range(3)]

@@ -1,5 +1,6 @@
 """Every fault of the simulated cluster, from its settings and by an order, as a client sees it."""
 
+import gc
 import json
 import socket
 import struct
@@ -101,6 +102,15 @@ def test_latency_holds_answers_back_and_later_ones_pass_them(simulate):
         cluster.order(latency_ms=0)
         client.send(query(3, [5]))
         assert client.read()[1] == 3
+
+
+def test_latency_holds_the_greeting_back_too(simulate):
+    cluster = simulate(faults=Faults(latency_ms=60_000))
+    with RawClient(address(cluster), greet=False) as client:
+        client.send(HELLO + modify(2, [5]))
+        wait_until(lambda: applied(cluster), "the request is done")
+        cluster.order(do="close")
+        assert client.read() is None
 
 
 def test_jitter_brings_answers_in_another_order(simulate):
@@ -320,6 +330,17 @@ def test_several_orders_on_one_connection_and_rubbish_between(simulate):
         with connection.makefile("rb") as file:
             answers = [json.loads(file.readline())["ok"] for _ in range(4)]
     assert answers == [True, False, False, True]
+
+
+def test_an_open_conversation_ends_with_the_cluster(simulate):
+    cluster = simulate(control=("127.0.0.1", 0))
+    with socket.create_connection((cluster.control.host, cluster.control.port), DEADLINE_S) as connection:
+        connection.sendall(b"{}\n")
+        with connection.makefile("rb") as file:
+            assert json.loads(file.readline())["ok"]
+            cluster.stop()
+            gc.collect()
+            assert file.readline() == b""
 
 
 def test_nobody_to_take_an_order_is_an_error():

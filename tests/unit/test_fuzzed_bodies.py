@@ -12,14 +12,14 @@ from eomd.model import Mode
 
 ORIGIN = bytes(range(16))
 NEW = st.one_of(st.binary(max_size=8), st.just(bytes(4)), st.just(b"\1"))
-SPLICES = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8), NEW), max_size=3)
+#: where (relative), how many bytes are cut out (None: as many as come in), what comes in
+SPLICES = st.lists(st.tuples(st.floats(0, 1), st.none() | st.integers(0, 8), NEW), max_size=3)
 
 
 def splice(body, splices):
-    """Replace `length` bytes at each relative place by others."""
     for where, length, new in splices:
         at = int(where * len(body))
-        body = body[:at] + new + body[at + length :]
+        body = body[:at] + new + body[at + (len(new) if length is None else length) :]
     return body
 
 

@@ -22,7 +22,7 @@ class ControlServer:
         self._carry_out = carry_out
         self._describe = describe
         self._server: asyncio.Server | None = None
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def address(self) -> NodeAddress:
@@ -38,14 +38,15 @@ class ControlServer:
         """End every conversation."""
         if self._server:
             self._server.close()
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        # not cancelled: Python 3.11 logs a cancelled conversation as an error
+        for writer in self._serving.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
-        self._serving.add(task)
+        self._serving[task] = writer
         try:
             while line := await reader.readline():
                 writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
@@ -54,7 +55,7 @@ class ControlServer:
             # gone, or a line without an end: nothing to be answered
             pass
         finally:
-            self._serving.discard(task)
+            del self._serving[task]
             writer.close()
 
     async def _answer(self, line: bytes) -> dict[str, object]:
