@@ -244,6 +244,7 @@ class Server:
             async with asyncio.timeout(DRAIN_S_MAX):
                 await self._rooms.schedule.drain()
                 await context.idle.wait()
+        await self._rooms.schedule.abort()
         await self._close()
         logger.info("Ended")
 

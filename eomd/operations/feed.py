@@ -112,6 +112,8 @@ class Feed:
         if len(unknown):
             self.sent_before = max(self.sent_before, int(unknown.max()) + 1)
 
-    def decide(self, start: int, stop: int, status: RowStatus) -> None:
-        """Decide the rows of a range that have no outcome. None of them may be in flight."""
-        self._live[status] += self.window.decide(start, stop, status)
+    def decide(self, start: int, stop: int, status: RowStatus) -> int:
+        """Decide the rows of a range that have no outcome; return how many. None may be in flight."""
+        count = self.window.decide(start, stop, status)
+        self._live[status] += count
+        return count

@@ -44,6 +44,11 @@ class Partial:
         self.durable = Durable(rows, length, statuses)
         self._lock = Lock()
 
+    def open(self) -> None:
+        """Cut the file back to what counts. Raises OSError or ValueError where it does not hold that much."""
+        with self._lock:
+            self._opened()
+
     def append(self, segment: Segment, until: int) -> None:
         """Write a segment's rows from `rows` up to `until`.
 

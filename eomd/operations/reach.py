@@ -21,6 +21,8 @@ class Reach:
         self._feed, self._cluster, self._kept = feed, cluster, kept
         #: without tokens: rows from here on were not sent
         self.promised = None if kept.protected else kept.sent_until
+        #: with tokens, nothing being on its way: rows from here on were not sent
+        self._still: int | None = None
         #: rows of an earlier life that may have been applied and must not be sent again
         self.doubtful = range(0)
 
@@ -28,6 +30,15 @@ class Reach:
     def protected(self) -> bool:
         """Sending a row again can do no harm. Once it could, the rest of the operation is held to that."""
         return not self._feed.modifies or (self._cluster.idempotent is True and self.promised is None)
+
+    @property
+    def sent_until(self) -> int | None:
+        """What the disk may say: rows from here on were not sent; None while nobody needs to know."""
+        return self._still if self.promised is None else self.promised
+
+    def set_out(self) -> None:
+        """Rows are about to be sent; the disk must be told before they are."""
+        self._still = None
 
     def recall(self) -> None:
         """Work out what an earlier life may have sent. The cluster must have greeted."""
@@ -59,6 +70,8 @@ class Reach:
 
     def shrink(self) -> None:
         """Nothing is in flight: take back the promise for rows that were never sent."""
-        if self.promised is not None:
-            self.promised = max(self._feed.window.decided_end(), self._feed.sent_before)
-            self._feed.limit = self.promised
+        sent = max(self._feed.window.decided_end(), self._feed.sent_before)
+        if self.promised is None:
+            self._still = sent
+        else:
+            self._feed.limit = self.promised = sent

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
-from enum import Enum, auto
+from enum import IntEnum
 from typing import Any
 
 from eomd.errors import DiskFullError
@@ -19,7 +19,7 @@ from eomd.evt.cluster import Cluster
 from eomd.model import Counts, Model, Operation, PausedBy, RowStatus, State
 from eomd.operations.feed import Feed
 from eomd.operations.holds import Holds
-from eomd.operations.keeper import Keeper
+from eomd.operations.keeper import DISK_LOOK_S, Keeper
 from eomd.operations.partial import Partial
 from eomd.operations.reach import Reach
 from eomd.operations.story import format_counts
@@ -29,7 +29,7 @@ from eomd.storage.checkpoint import Checkpoint
 from eomd.storage.csv_writer import ResultHead
 from eomd.storage.files import OperationFolder
 from eomd.storage.recorder import OperationChange
-from eomd.storage.rows_file import RowsFile
+from eomd.storage.rows_file import RowsFile, disk_errors
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,13 @@ CHECKPOINT_S = 0.5
 WRITE_OUT_S = 5.0
 
 
-class Wish(Enum):
-    """How the work is to end before its last row."""
+class Wish(IntEnum):
+    """How the work is to end before its last row; of several the highest counts."""
 
-    NONE = auto()
-    PAUSE = auto()
-    CANCEL = auto()
-    DRAIN = auto()
+    NONE = 0
+    DRAIN = 1
+    PAUSE = 2
+    CANCEL = 3
 
 
 class Runner:
@@ -89,8 +89,8 @@ class Runner:
         return replace(self.operation, counts=self.feed.counts)
 
     def stop(self, wish: Wish) -> None:
-        """Ask for an early end; `run` returns when it is done. A cancel is not taken back."""
-        self._wish = Wish.CANCEL if self._wish is Wish.CANCEL else wish
+        """Ask for an early end; `run` returns when it is done."""
+        self._wish = max(self._wish, wish)
         self._keeper.hurry = True
         self._wake_all()
 
@@ -123,11 +123,13 @@ class Runner:
     async def _work(self) -> None:
         if await self._greeted():
             await self._open()
+            self._reach.set_out()
             await self._move_limit()
             await self._become(State.RUNNING)
-            self.feed.stopped = False
-            self._cluster.attach(self.feed)
-            await self._run_loops()
+            if not self._stopping.is_set():
+                self.feed.stopped = False
+                self._cluster.attach(self.feed)
+                await self._run_loops()
         if self._wish is Wish.NONE:
             await self._cluster.detach(self.feed, 0.0)
             return await self._finish()
@@ -152,6 +154,9 @@ class Runner:
         self._keeper.partial = Partial(
             self._folder.partial, head, kept.rows, kept.partial_bytes, kept.statuses
         )
+        if 0 < kept.rows < self._total:
+            # what the file lacks must show before another row is sent
+            await self._keeper.in_thread(self._keeper.partial.open)
         self._reach.recall()
 
     async def _run_loops(self) -> None:
@@ -235,7 +240,7 @@ class Runner:
         if partial is not None:
             rows, length, statuses = partial.durable
             reach = self._reach
-            kept = replace(kept, started=True, protected=reach.protected, sent_until=reach.promised)
+            kept = replace(kept, started=True, protected=reach.protected, sent_until=reach.sent_until)
             kept = replace(kept, rows=rows, partial_bytes=length, statuses=statuses)
         return replace(
             kept,
@@ -296,7 +301,7 @@ class Runner:
 
     async def _cancel(self) -> None:
         """Name every row that was not sent, and end."""
-        self._decide_rest()
+        cut_off = self._decide_rest()
         if not self.feed.counts.done and not self._checkpoint.started:
             await self._become(State.CANCELLED, message="cancelled before a row was answered")
             return await self._close()
@@ -306,36 +311,50 @@ class Runner:
             if self.feed.window.loaded < self._total:
                 segment = await self._keeper.in_thread(self._read_segment, self.feed.window.loaded)
                 self.feed.add(segment, self._reach.doubtful)
-                self._decide_rest()
-        return await self._finish()
+                cut_off += self._decide_rest()
+        return await self._finish(cut_off=cut_off > 0)
 
-    def _decide_rest(self) -> None:
-        """What an earlier life may have sent is uncertain; the rest was surely not sent."""
-        window = self.feed.window
+    def _decide_rest(self) -> int:
+        """What an earlier life may have sent is uncertain; the rest was surely not sent. Return how many."""
+        window, sent = self.feed.window, 0
         if self.feed.modifies:
-            self.feed.decide(window.written, min(self.feed.sent_before, window.loaded), RowStatus.UNCERTAIN)
-        self.feed.decide(window.written, window.loaded, RowStatus.NOT_SENT)
+            sent = min(self.feed.sent_before, window.loaded)
+        uncertain = self.feed.decide(window.written, sent, RowStatus.UNCERTAIN)
+        return uncertain + self.feed.decide(window.written, window.loaded, RowStatus.NOT_SENT)
 
-    async def _finish(self) -> None:
+    async def _finish(self, *, cut_off: bool = False) -> None:
+        await self._publish()
+        await self._become(State.CANCELLED if cut_off else _outcome(self.feed.counts))
+        await self._close()
+
+    async def _publish(self) -> None:
         await self._save()
         name = await self._keeper.publish(self.operation)
         self.operation = replace(self.operation, resultname=name)
-        await self._become(_outcome(self.feed.counts))
-        await self._close()
 
     async def _fail(self, error: Exception) -> None:
         log.error("operation failed: %s", error, exc_info=error, extra={"operation": self.operation.id})
         self.feed.stopped, self._keeper.hurry = True, True
-        await self._cluster.detach(self.feed, self._cluster.settings.reply_timeout_s)
-        try:
-            if self._keeper.partial is not None and self._keeper.partial.rows:
-                await self._save()
-                name = await self._keeper.publish(self.operation)
-                self.operation = replace(self.operation, resultname=name)
-        except (OSError, DiskFullError):
-            log.exception("the rows done are not in a result", extra={"operation": self.operation.id})
+        for keep in (self._name_rows_in_hand, self._publish_what_there_is):
+            try:
+                await keep()
+            except Exception:  # the next one may succeed, and the operation must end
+                log.exception("rows done are not in a result", extra={"operation": self.operation.id})
         await self._become(State.FAILED, message=f"{type(error).__name__}: {error}")
         await self._close()
+
+    async def _name_rows_in_hand(self) -> None:
+        """Write what is known of the rows that were loaded, and so perhaps sent."""
+        await self._settle_flight(final=True)
+        if self.feed.fault is not None and self.feed.modifies:
+            # an answer was lost on us: nobody knows which of these rows it spoke of
+            self.feed.decide(self.feed.window.written, self.feed.window.loaded, RowStatus.UNCERTAIN)
+        self._decide_rest()
+        await self._append_decided()
+
+    async def _publish_what_there_is(self) -> None:
+        if self._keeper.partial is not None and self._keeper.partial.rows:
+            await self._publish()
 
     async def _close(self) -> None:
         rows, self._rows = self._rows, None
@@ -370,9 +389,25 @@ class Runner:
         async with self._reporting:
             story = f"{operation.state.value}{reason}; {format_counts(operation.counts)}"
             await self._keeper.tell(operation, story)
-            await self._tools.recorder.record(OperationChange.of(operation))
-        if operation.state.ended:
-            await self._keeper.on_disk(self._folder.ended.touch)
+            try:
+                await self._record(operation)
+            except (OSError, DiskFullError) as error:
+                # the next state replaces it; an end is told by the next start
+                log.warning("state not in the ledger: %s", error, extra={"operation": operation.id})
+
+    async def _record(self, operation: Operation) -> None:
+        """Tell the ledger; of an end, again as often as neither ledger nor spool has room for it."""
+        while True:
+            try:
+                await self._tools.recorder.record(OperationChange.of(operation))
+                if operation.state.ended:
+                    with disk_errors():
+                        await self._keeper.in_thread(self._folder.ended.touch)
+                return
+            except DiskFullError:
+                if not operation.state.ended or self._keeper.hurry:
+                    raise
+            await asyncio.sleep(DISK_LOOK_S)
 
 
 def _outcome(counts: Counts) -> State:

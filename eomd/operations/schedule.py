@@ -117,6 +117,9 @@ class Schedule:
     async def resume(self, operation: int) -> Operation:
         """Go on with a paused operation; one held by its cluster or the disk goes on by itself."""
         runner = self._find(operation, "resume")
+        if runner.operation.paused_by in _PERSONAL and (task := self._tasks.get(operation)):
+            # it shows before the ledger has been told
+            await asyncio.wait({task}, timeout=runner.patience_s)
         if runner.operation.paused_by in _PERSONAL and operation not in self._tasks:
             await runner.rest(State.QUEUED, None, None)
             self._queue(runner)
@@ -125,7 +128,9 @@ class Schedule:
     async def cancel(self, operation: int) -> Operation:
         """End an operation; rows not sent are named so in its result."""
         runner = self._find(operation, "cancel")
-        if not await self._stop(runner, Wish.CANCEL):
+        await self._stop(runner, Wish.CANCEL)
+        if operation not in self._tasks and not runner.operation.state.ended:
+            # it did not run, or had come to rest by the time it heard
             self._unqueue(runner)
             self._start(runner)
             await self._stop(runner, Wish.CANCEL)
@@ -161,3 +166,10 @@ class Schedule:
             self._runners[identity].stop(Wish.DRAIN)
         if self._tasks:
             await asyncio.wait(set(self._tasks.values()))
+
+    async def abort(self) -> None:
+        """End what has not come to a stop, as a crash would: what its checkpoint says goes on later."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -99,7 +99,7 @@ class Checkpoint:
     statuses: dict[int, int] = field(default_factory=dict)
     #: rows may have been sent
     started: bool = False
-    #: rows from here on have surely not been sent; None while tokens make that needless to know
+    #: rows from here on have surely not been sent; None while they go out under tokens
     sent_until: int | None = None
     #: what was sent was sent under tokens that the cluster remembers
     protected: bool = True
