@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from eomd.cli.main import COMMANDS
 from eomd.config import load_settings
 from tests.world import World, wait_until, write_users
 
@@ -280,9 +281,6 @@ def test_quick_commands_import_nothing_heavy() -> None:
     assert heavy == "[]"
 
 
-def test_every_command_helps_and_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs/commands.md").read_text(encoding="utf-8")
-    for name in ("up", "serve", "demo", "query", "modify", "operations", "status", "check", "migrate",
-                 "import-ini", "eids", "token", "version", "evtsim"):  # fmt: skip
+def test_every_command_helps() -> None:
+    for name in COMMANDS:
         assert run(name, "--help").returncode == 0, name
-        assert f"`eomd {name}" in page

@@ -78,14 +78,6 @@ def test_the_example_holds_every_key_and_says_the_defaults(file: Path) -> None:
         assert getattr(settings, name) == getattr(bare, name), name
 
 
-def test_every_key_is_documented() -> None:
-    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
-    missing = [
-        key for key in _key_paths(Tables(data_dir=Path("/"))) if f"`{key.rpartition('.')[2]}`" not in page
-    ]
-    assert missing == []
-
-
 def _key_paths(settings: Tables) -> set[str]:
     tables = {
         name: getattr(settings, name) for name in Tables.model_fields if name not in ("data_dir", "clusters")
