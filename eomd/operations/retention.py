@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -39,12 +38,12 @@ class Retention:
         Raises LedgerUnavailableError, DiskFullError, OSError; may be repeated.
         """
         now = now or datetime.now(UTC)
-        await self._in_thread(self._remove_uploads)
-        await self._in_thread(self._remove_logs)
-        return 0 if self._files_age is None else await self._remove_operations(now, now - self._files_age)
+        await self._in_thread(self._remove_uploads, now)
+        await self._in_thread(self._remove_logs, now)
+        return 0 if self._files_age is None else await self._remove_operations(now, self._files_age)
 
-    async def _remove_operations(self, now: datetime, before: datetime) -> int:
-        removed = 0
+    async def _remove_operations(self, now: datetime, age: timedelta) -> int:
+        removed, before = 0, now - age
         installation = self._tools.data.origin().hex()
         while expired := await self._ledger.expired(installation, before):
             listed = [operation.id for operation in expired]
@@ -73,16 +72,16 @@ class Retention:
         folder = self._tools.data.operation(identity)
         return folder.path.exists() and not folder.ended.exists()
 
-    def _remove_logs(self) -> None:
+    def _remove_logs(self, now: datetime) -> None:
         """Remove logs that nobody has written to for `log_days`."""
         for path in self._tools.data.files.glob("*-log.txt"):
             identity = parse_stored_name(path.name)
             if identity is not None and not self._is_unfinished(identity):
-                _remove_if_older(path, self._log_age)
+                _remove_if_older(path, self._log_age, now)
 
-    def _remove_uploads(self) -> None:
+    def _remove_uploads(self, now: datetime) -> None:
         for upload in self._tools.data.uploads():
-            if _remove_if_older(upload, self._files_age if _is_used(upload) else UPLOAD_AGE):
+            if _remove_if_older(upload, self._files_age if _is_used(upload) else UPLOAD_AGE, now):
                 upload.with_suffix(".json").unlink(missing_ok=True)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
@@ -101,9 +100,9 @@ def _is_used(upload: Path) -> bool:
         return False
 
 
-def _remove_if_older(path: Path, age: timedelta | None) -> bool:
+def _remove_if_older(path: Path, age: timedelta | None, now: datetime) -> bool:
     """Remove a file that nobody has written to for so long (None: never); return whether it was removed."""
-    old = age is not None and path.stat().st_mtime < time.time() - age.total_seconds()
+    old = age is not None and path.stat().st_mtime < (now - age).timestamp()
     if old:
         path.unlink()
     return old
