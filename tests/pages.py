@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-_FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -30,8 +30,9 @@ def prose(text: str) -> str:
     return _FENCED.sub("", text)
 
 
-def fences(text: str) -> list[str]:
-    return _FENCED.findall(text)
+def fences(text: str, language: str | None = None) -> list[str]:
+    """Return the blocks of fenced code, in this language where one is named."""
+    return [block for found, block in _FENCED.findall(text) if language in (None, found)]
 
 
 def code(text: str) -> list[str]:

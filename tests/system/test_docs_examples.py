@@ -1,0 +1,79 @@
+"""The pages' examples for curl, run as they stand but for address, token, ids and an upload's name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pages import fences, read
+from tests.world import World, write_users
+
+PREAMBLE = """
+set -eu
+curl() { command curl -sS --max-time 60 "$@" && echo; }
+"""
+
+
+@pytest.fixture
+def running(world: World) -> World:
+    """A world with fish that asks for tokens."""
+    world.simulate("fish", 1, "--users", "1-1000", "--eid", "1001", "--eid", "1002")
+    world.configure()
+    world.serve(EOMD_AUTH__ENABLED="true")
+    return world
+
+
+def answers(world: World, folder: Path, script: str) -> list[Any]:
+    """Run an example beside a file players.csv; return the answers of the API that it prints."""
+    write_users(folder / "players.csv", range(1, 21))
+    environ = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "EOMD_CONFIG": str(world.config),
+    }
+    done = subprocess.run(
+        ["bash", "-c", PREAMBLE + script],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"code"')]
+
+
+def put_in(script: str, world: World) -> str:
+    """Put this world's address and ids into an example."""
+    script = script.replace("http://127.0.0.1:8600", f"http://127.0.0.1:{world.port}")
+    return script.replace("operations/12", "operations/1").replace("12-result.csv", "1-result.csv")
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_readmes_calls_work(running: World, tmp_path: Path, page: str) -> None:
+    hand_in, fetch, *_ = fences(read(page), "sh")
+    bearer = '-H "Authorization: Bearer $TOKEN"'
+    until_it_ends = f"curl {bearer} -N http://127.0.0.1:8600/operations/12/events >/dev/null\n"
+    made, shown = answers(running, tmp_path, put_in(hand_in + until_it_ends + fetch, running))
+    assert (made["code"], made["data"]["id"], made["data"]["note"]) == (0, 1, "inc_1001")
+    assert (shown["data"]["state"], shown["data"]["rows"]["ok"]) == ("succeeded", 20)
+    lines = (tmp_path / "players-result.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines[:2] == ["userid,status,detail,1001_before,1001_after", "1,OK,,0,5"]
+
+
+def test_the_calls_on_the_apis_page_work(running: World, tmp_path: Path) -> None:
+    token = running.run("token", "add", "tests", "--role", "admin").stdout.strip()
+    script = put_in("".join(fences(read("docs/http-api.md"), "sh")), running).replace("eomd_…", token)
+    upload = f"""'"$(cd {running.data}/files && ls upload-*.csv)"'"""
+    before, comment, after = script.partition("upload-….csv")
+    found = answers(running, tmp_path, before + comment + after.replace("upload-….csv", upload))
+    calls = script.count("curl ") - script.count("/download") - script.count("/events")
+    assert len(found) == calls
+    assert {answer.get("error") for answer in found} == {None, "WRONG_STATE"}
+    assert (tmp_path / "players-result.csv").read_bytes().startswith(b"\xef\xbb\xbfuserid,")
