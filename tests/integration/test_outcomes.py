@@ -282,11 +282,11 @@ def test_a_dry_run_applies_nothing_over_stops_and_cancels(tmp_path: Path, fish: 
 def test_a_result_is_read_with_the_longest_line_that_was_taken(
     tmp_path: Path, fish: SimulatedCluster
 ) -> None:
-    long = "长" * 1_200_000
+    long = "长" * 3_000_000
     content = f"userid,note\n1,{long}\n10000000000,{long}\n3,x\n".encode()
 
     async def scenario() -> None:
-        async with Home(tmp_path, {"fish": fish}, limits={"line_bytes": 4_000_000}).life() as life:
+        async with Home(tmp_path, {"fish": fish}, limits={"line_bytes": 10_000_000}).life() as life:
             query = await ended(life, order(), content)
             assert query.counts.done == 3
             page = await life.desk.rows(query.id, None, 0, 10)
