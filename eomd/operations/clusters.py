@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from eomd.durable import write_atomically
-from eomd.errors import NotFoundError
+from eomd.errors import ConfigurationError, NotFoundError
 from eomd.evt.cluster import Cluster, NodeView
 from eomd.operations.definitions import Definitions
 from eomd.operations.tools import Tools
@@ -53,7 +54,7 @@ class ClusterOffice:
         self._changing = asyncio.Lock()
 
     def restore(self) -> None:
-        """Set again what a person set in an earlier life. Blocks."""
+        """Set again what a person set in an earlier life. Blocks; raises ConfigurationError."""
         for name, wish in _read(self._path).items():
             if (cluster := self._clusters.get(name)) is not None:
                 cluster.rows_per_s = int(wish.get("rows_per_s", cluster.rows_per_s))
@@ -94,10 +95,20 @@ class ClusterOffice:
 
 def _read(path: Path) -> dict[str, dict[str, int | bool]]:
     try:
-        wishes: dict[str, dict[str, int | bool]] = json.loads(path.read_bytes())
+        wishes = json.loads(path.read_bytes())
+        return {name: _parse_wish(wish) for name, wish in wishes.items()}
     except FileNotFoundError:
         return {}
-    return wishes
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"{path} is damaged: repair it, or remove it and set it again") from error
+
+
+def _parse_wish(wish: dict[str, object]) -> dict[str, int | bool]:
+    kinds = {"rows_per_s": int, "drain": bool}
+    for key, value in wish.items():
+        if type(value) is not kinds.get(key):
+            raise ValueError(f"{key}: {value!r}")
+    return cast(dict[str, int | bool], wish)
 
 
 def _keep(path: Path, name: str, wish: dict[str, int | bool]) -> None:
