@@ -54,7 +54,7 @@ def test_orders_that_come_together_are_all_kept(tmp_path: Path) -> None:
             orders += [life.desk.set_cluster(name, CALLER, drain=True) for name in names]
             await asyncio.gather(*orders)
         async with home.life() as life:
-            assert wishes(life) == dict.fromkeys(names, {"rows_per_s": 7, "drain": True})
+            assert wishes(life) == {name: {"rows_per_s": 7, "drain": True} for name in names}
 
     asyncio.run(scenario())
 
