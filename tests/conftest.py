@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.mariadb import MariaDb
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: whom a shell starts in the background ignores it, and so would the processes under test."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
