@@ -11,7 +11,7 @@ from tests.mariadb import MariaDb
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C: whom a shell starts in the background ignores it, and so would the processes under test."""
+    """Hear Ctrl-C: started in the background, we would ignore it, and so would the processes under test."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
