@@ -29,7 +29,9 @@ _QUOTE, _LF, _CR = 0x22, 0x0A, 0x0D
 class RowsSink(Protocol):
     """Where the rows of a good file go."""
 
-    rows: int
+    @property
+    def rows(self) -> int:
+        """How many there are."""
 
     def write(
         self, users: NDArray[np.uint64], amounts: NDArray[np.int64] | None, carried: list[Any], /

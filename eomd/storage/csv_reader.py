@@ -14,13 +14,14 @@ from typing import Any
 
 from eomd.errors import FileProblem, InvalidFileError
 from eomd.model import Duplicates, Mode, Model, Order
+from eomd.storage.change_hash import ChangeHash
 from eomd.storage.csv_encoding import SourceText, scan_source
 from eomd.storage.csv_exact import ExactPass
 from eomd.storage.csv_fast import read_fast
 from eomd.storage.csv_layout import SAMPLE_RECORDS, Layout, find_layout, read_sample, split_full_width
 from eomd.storage.csv_problems import VALUE_CHARACTERS_MAX
 from eomd.storage.doubled_users import doubled_problems, find_doubled, mark_superseded, users_of
-from eomd.storage.rows_file import RowsHead, RowsWriter, disk_errors
+from eomd.storage.rows_file import I64, U64, RowsHead, RowsWriter, disk_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class SourceFacts:
     superseded: int
     #: hex, of the source's bytes
     sha256: str
+    #: see ChangeHash; None for what changes nothing: queries, dry runs
+    change_hash: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +79,19 @@ def read_source(source: Path, order: Order, limits: ReadLimits, rows_path: Path)
     text = scan_source(source)
     layout = find_layout(text, order, limits.line_bytes)
     duplicates = _duplicates(order)
-    rows = _write_rows(_Reading(text, layout, limits, rows_path, _head(layout, order)), duplicates)
+    written = _write_rows(_Reading(text, layout, limits, rows_path, order), duplicates)
+    change = written.change
+    superseded = mark_superseded(rows_path, change) if duplicates is Duplicates.LAST else 0
     return SourceFacts(
-        rows=rows,
+        rows=written.rows,
         encoding=text.encoding,
         delimiter=layout.delimiter,
         columns=layout.names,
         user_header=layout.user_header,
         carried=layout.carried_headers,
-        superseded=mark_superseded(rows_path) if duplicates is Duplicates.LAST else 0,
+        superseded=superseded,
         sha256=text.sha256,
+        change_hash=change.hexdigest() if change else None,
     )
 
 
@@ -124,7 +130,25 @@ class _Reading:
     layout: Layout
     limits: ReadLimits
     rows_path: Path
-    head: RowsHead
+    order: Order
+
+
+class _HashedRows:
+    """Writes rows to the rows file and counts them in."""
+
+    def __init__(self, writer: RowsWriter, order: Order) -> None:
+        self._writer = writer
+        changes = order.model is Model.MODIFY and not order.dry_run
+        self.change = ChangeHash(order) if changes else None
+
+    @property
+    def rows(self) -> int:
+        return self._writer.rows
+
+    def write(self, users: U64, amounts: I64 | None, carried: list[Any], /) -> None:
+        self._writer.write(users, amounts, carried)
+        if self.change is not None:
+            self.change.add(users, amounts)
 
 
 class _Counter:
@@ -153,37 +177,40 @@ def _head(layout: Layout, order: Order) -> RowsHead:
     )
 
 
-def _write_rows(reading: _Reading, duplicates: Duplicates) -> int:
-    """Return the number of rows. Raises InvalidFileError."""
+def _write_rows(reading: _Reading, duplicates: Duplicates) -> _HashedRows:
+    """Return what was written. Raises InvalidFileError."""
     refuse = duplicates is Duplicates.REFUSE
-    rows = _write_fast(reading)
-    if rows and refuse and len(find_doubled(lambda: users_of(reading.rows_path), rows)):
+    written = _write_fast(reading)
+    if written and refuse and len(find_doubled(lambda: users_of(reading.rows_path), written.rows)):
         reading.rows_path.unlink()
-        rows = 0
-    return rows or _write_exact(reading, refuse)
+        written = None
+    return written or _write_exact(reading, refuse)
 
 
-def _write_fast(reading: _Reading) -> int:
+def _write_fast(reading: _Reading) -> _HashedRows | None:
     limits = reading.limits
-    with RowsWriter(reading.rows_path, reading.head) as writer:
+    with RowsWriter(reading.rows_path, _head(reading.layout, reading.order)) as writer:
+        sink = _HashedRows(writer, reading.order)
         good = read_fast(
-            reading.text, reading.layout, writer, rows_max=limits.rows, line_bytes_max=limits.line_bytes
+            reading.text, reading.layout, sink, rows_max=limits.rows, line_bytes_max=limits.line_bytes
         )
         if not good:
             writer.abort()
-        return writer.rows if good else 0
+        return sink if good else None
 
 
-def _write_exact(reading: _Reading, refuse_doubled: bool) -> int:
-    with RowsWriter(reading.rows_path, reading.head) as writer, _seen_file(reading.rows_path) as seen:
+def _write_exact(reading: _Reading, refuse_doubled: bool) -> _HashedRows:
+    head = _head(reading.layout, reading.order)
+    with RowsWriter(reading.rows_path, head) as writer, _seen_file(reading.rows_path) as seen:
+        sink = _HashedRows(writer, reading.order)
         with disk_errors(), seen.open("wb") as stream:
             seen_by = stream if refuse_doubled else None
-            exact = ExactPass(reading.text, reading.layout, writer, reading.limits.rows, seen_by)
+            exact = ExactPass(reading.text, reading.layout, sink, reading.limits.rows, seen_by)
             exact.read(reading.limits.line_bytes)
         if refuse_doubled:
             exact.problems.merge(*doubled_problems(seen, reading.layout.names[0]))
         exact.problems.raise_any()
-        return writer.rows
+        return sink
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eomd.errors import FileProblem, InvalidFileError
+from eomd.storage.change_hash import ChangeHash
 from eomd.storage.rows_file import BATCH_ROWS_MAX, U64, Bools, RowsFile, RowsWriter
 
 _PART_ROWS = 2_000_000
@@ -87,8 +88,11 @@ def doubled_problems(pairs: Path, column: str) -> tuple[list[FileProblem], int]:
     return listed, total
 
 
-def mark_superseded(path: Path) -> int:
-    """Rewrite a rows file so that only the last row of each user is sent; return how many rows are not."""
+def mark_superseded(path: Path, change: ChangeHash | None) -> int:
+    """Rewrite a rows file so that only the last row of each user is sent; return how many rows are not.
+
+    They are taken out of the hash of what is changed, too.
+    """
     with RowsFile.open(path) as rows:
         doubled = find_doubled(lambda: users_of(path), rows.rows)
         if not len(doubled):
@@ -100,6 +104,8 @@ def mark_superseded(path: Path) -> int:
                 part = superseded[block.start : block.start + len(block)]
                 amounts = block.amounts[:, :width] if block.amounts is not None and width else None
                 writer.write(block.users, amounts, block.carried, superseded=part)
+                if change is not None:
+                    change.take_out(block.users[part], None if amounts is None else amounts[part])
     return int(np.count_nonzero(superseded))
 
 

@@ -118,6 +118,17 @@ class Ledger:
         """Return what a hand-in has become, for certain: a commit under way is waited for."""
         return await self._link.read(lambda c: reads.settle_uuid(c, self._schema, uuid))
 
+    async def operations_of_uuids(self, uuids: Sequence[str]) -> dict[str, int]:
+        """Return the ids of those hand-ins that are operations. None of them may be in doubt."""
+        return await self._link.read(lambda c: reads.of_uuids(c, self._schema, uuids))
+
+    async def same_changes(self, hashes: Sequence[str], since: datetime) -> dict[str, list[int]]:
+        """Return by `change_hash` the operations since then that change the same, newest first.
+
+        Those that ended before they changed anything do not count.
+        """
+        return await self._link.read(lambda c: reads.same_changes(c, self._schema, hashes, since))
+
     async def child(self, parent: int, kind: str) -> Operation | None:
         """Return the operation that came from another one in this way."""
         return await self._link.read(lambda c: reads.find_child(c, self._schema, parent, kind))

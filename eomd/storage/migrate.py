@@ -22,7 +22,7 @@ from eomd.errors import LedgerUnavailableError, MigrationRefusedError
 from eomd.storage import meta
 from eomd.storage.engine import MIGRATION_WAIT_S, READ_ONLY, LedgerSettings, make_engine, zone_of
 from eomd.storage.ledger_errors import ours
-from eomd.storage.migrations.steps import Step
+from eomd.storage.migrations.steps import Step, apply_missing
 from eomd.storage.schema import VERSION_TABLE, Schema, make_schema
 
 #: ids of unfinished foreign rows that a refusal lists
@@ -110,9 +110,7 @@ def _apply(connection: Connection, settings: LedgerSettings) -> None:
     config = _config(connection, settings)
     if _pending_revisions(connection, config):
         command.upgrade(config, "head")
-    for step in _steps(connection, settings):
-        if step.missing(connection):
-            step.apply(connection)
+    apply_missing(connection, _steps(connection, settings))
 
 
 def _outdated(connection: Connection, settings: LedgerSettings) -> bool:

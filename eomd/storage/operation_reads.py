@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ from eomd.storage.schema import Schema, format_time
 
 #: operations that retention looks at in one go
 EXPIRED_MAX = 1000
+
+_MAY_HAVE_DONE_NOTHING = (State.FAILED, State.CANCELLED, State.REJECTED)
 
 Condition = ColumnElement[bool]
 
@@ -40,6 +43,38 @@ def settle_uuid(connection: Connection, schema: Schema, uuid: str) -> Operation 
     query = _select(schema).where(schema.operation.c.uuid == uuid)
     row = connection.execute(query.with_for_update(read=True)).mappings().first()
     return None if row is None else parse_operation(row, schema.zone)
+
+
+def of_uuids(connection: Connection, schema: Schema, uuids: Sequence[str]) -> dict[str, int]:
+    """Return the ids of those hand-ins that are operations."""
+    own = schema.operation
+    rows = connection.execute(select(own.c.uuid, own.c.id).where(own.c.uuid.in_(uuids)))
+    return {row.uuid: row.id for row in rows}
+
+
+def same_changes(
+    connection: Connection, schema: Schema, hashes: Sequence[str], since: datetime
+) -> dict[str, list[int]]:
+    """Return by hash the operations since then that change the same, newest first.
+
+    Those that ended before they changed anything do not count.
+    """
+    table, own = schema.optgroup, schema.operation
+    status = [state.numbers.status for state in _MAY_HAVE_DONE_NOTHING]
+    query = (
+        select(own.c.change_hash, own.c.id)
+        .join(table, table.c.id == own.c.id)
+        .where(
+            own.c.change_hash.in_(hashes),
+            own.c.create_time >= format_time(since),
+            or_(table.c.status.not_in(status), own.c.done > 0),
+        )
+        .order_by(own.c.id.desc())
+    )
+    found: dict[str, list[int]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.change_hash, []).append(row.id)
+    return found
 
 
 def find_child(connection: Connection, schema: Schema, parent: int, kind: str) -> Operation | None:

@@ -53,6 +53,8 @@ class NewOperation:
     installation: str
     idempotency_key: str | None = None
     content_hash: str | None = None
+    #: of what a modify changes, whatever its rows' order; None: changes nothing
+    change_hash: str | None = None
     #: ids below are taken by files of an older database
     minimum_id: int = 1
     parent: int | None = None
@@ -200,6 +202,7 @@ def operation_values(new: NewOperation, operation: int) -> dict[str, Any]:
         "kind": new.kind,
         "idempotency_key": hash_key(new.idempotency_key) if new.idempotency_key is not None else None,
         "content_hash": new.content_hash,
+        "change_hash": new.change_hash,
         "create_time": now,
         "last_modify_time": now,
     }

@@ -69,7 +69,7 @@ def _operation(metadata: MetaData) -> Table:
         *_columns(BigInteger, "number", "operatorid", "total", "done", "ok", "failed", "uncertain"),
         Column("parent", Integer),
         *_columns(String, "uuid", "installation", "cluster", "model", "order_json", "original_name"),
-        *_columns(String, "paused_by", "message", "kind", "idempotency_key", "content_hash"),
+        *_columns(String, "paused_by", "message", "kind", "idempotency_key", "content_hash", "change_hash"),
         *_columns(String, "create_time", "last_modify_time", "removed_time"),
     )
 

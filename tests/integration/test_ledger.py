@@ -5,6 +5,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from ledger_homes import (
@@ -22,6 +23,7 @@ from ledger_homes import (
 from eomd.errors import ConfigurationError, KeyReusedError, LedgerUnavailableError, WrongStateError
 from eomd.model import (
     ClusterTitle,
+    Counts,
     Duplicates,
     EidDefinition,
     Mode,
@@ -146,6 +148,57 @@ class TestAdmission:
                 new_operation(original_name="\udcb2\udce2.csv", description="\ud800")
             )
             assert (await ledger.operation(operation.id)).original_name == "??.csv"
+
+        home.run(scenario)
+
+    def test_hand_ins_are_found_by_their_uuids(self, home):
+        async def scenario(ledger):
+            operations = await ledger.admit_many([new_operation(), new_operation()])
+            wanted = [operation.uuid for operation in operations]
+            found = await ledger.operations_of_uuids([*wanted, str(uuid4())])
+            assert found == {operation.uuid: operation.id for operation in operations}
+
+        home.run(scenario)
+
+
+class TestSameChanges:
+    def test_operations_that_change_the_same_are_found_newest_first(self, home):
+        async def scenario(ledger):
+            news = [new_operation(change_hash=h) for h in ("a", "b", "a", None, "c")]
+            old = new_operation(change_hash="a", create_time=NOON - timedelta(hours=1))
+            a1, b, a2, _, _, a3 = await ledger.admit_many([*news, old])
+            found = await ledger.same_changes(["a", "b", "x"], NOON)
+            assert found == {"a": [a2.id, a1.id], "b": [b.id]}
+            found = await ledger.same_changes(["a"], NOON - timedelta(hours=1))
+            assert found == {"a": [a3.id, a2.id, a1.id]}
+
+        home.run(scenario)
+
+    @pytest.mark.parametrize(
+        ("state", "counts"),
+        [
+            (State.QUEUED, Counts(total=5)),
+            (State.RUNNING, Counts(total=5)),
+            (State.SUCCEEDED, Counts(total=5, done=5, ok=5)),
+            (State.CANCELLED, Counts(total=5, done=1, uncertain=1)),
+            (State.FAILED, Counts(total=5, done=1, ok=1)),
+        ],
+    )
+    def test_what_may_have_changed_something_counts(self, home, state, counts):
+        async def scenario(ledger):
+            operation = await ledger.admit(new_operation(change_hash="a"))
+            if state is not State.QUEUED:
+                await ledger.record(change_of(operation, state, counts=counts))
+            assert await ledger.same_changes(["a"], NOON) == {"a": [operation.id]}
+
+        home.run(scenario)
+
+    @pytest.mark.parametrize("state", [State.CANCELLED, State.REJECTED, State.FAILED])
+    def test_what_ended_before_it_changed_anything_does_not(self, home, state):
+        async def scenario(ledger):
+            operation = await ledger.admit(new_operation(change_hash="a"))
+            await ledger.record(change_of(operation, state, counts=Counts(total=5)))
+            assert await ledger.same_changes(["a"], NOON) == {}
 
         home.run(scenario)
 

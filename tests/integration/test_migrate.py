@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from ledger_homes import NOON, MariaHome, SqliteHome, change_of, five_done, new_operation
@@ -14,6 +15,7 @@ from eomd.errors import LedgerUnavailableError, MigrationRefusedError
 from eomd.model import ClusterTitle, EidDefinition, State
 from eomd.storage.ledger import OperationFilter
 from eomd.storage.migrate import migrate, pending_migrations
+from eomd.storage.migrations import versions
 
 #: as somebody may have made it years ago: narrow, in GBK, with columns of its own, some of ours missing
 OLD_MYSQL = """CREATE TABLE define_optgroup (
@@ -79,6 +81,12 @@ def make_old(home, *rows):
         home.execute(f"INSERT INTO define_optgroup ({OLD_COLUMNS}) VALUES {row}")
 
 
+def newest_revision():
+    """Return it as the names of the revisions' files say."""
+    files = Path(versions.__path__[0]).glob("v[0-9]*.py")
+    return max(file.stem[1:5] for file in files)
+
+
 def old_rows(home):
     hexed = ", ".join(f"HEX({column.strip()})" for column in OLD_COLUMNS.split(","))
     return home.execute(f"SELECT {hexed} FROM define_optgroup WHERE id IN (3, 8, 11) ORDER BY id")
@@ -101,7 +109,21 @@ def test_an_empty_database_is_told_and_then_given_what_it_lacks(home):
     assert migrate(home.settings()) == words
     assert pending_migrations(home.settings()) == []
     assert migrate(home.settings()) == []
-    assert home.column("SELECT version_num FROM eom_alembic_version") == ["0001"]
+    assert home.column("SELECT version_num FROM eom_alembic_version") == [newest_revision()]
+
+
+def test_a_ledger_of_an_earlier_version_gains_what_it_lacks(home):
+    migrate(home.settings())
+    home.execute(
+        "DROP INDEX ix_eom_operation_change_hash_create_time" + " ON eom_operation" * (home.kind == "mysql")
+    )
+    home.execute("ALTER TABLE eom_operation DROP COLUMN change_hash")
+    home.execute("UPDATE eom_alembic_version SET version_num = '0001'")
+    words = pending_migrations(home.settings())
+    assert "add to the table eom_operation the columns change_hash (nullable)" in words
+    assert "create an index on eom_operation (change_hash, create_time)" in words
+    assert migrate(home.settings()) == words
+    assert pending_migrations(home.settings()) == []
 
 
 def test_an_old_table_keeps_its_rows_and_columns_as_they_are(home):
@@ -203,7 +225,7 @@ def test_our_own_unfinished_operations_do_not_refuse(home):
     home.run(lambda ledger: ledger.admit(new_operation()))
     home.execute("DELETE FROM eom_alembic_version")
     assert migrate(home.settings()) == []
-    assert home.column("SELECT version_num FROM eom_alembic_version") == ["0001"]
+    assert home.column("SELECT version_num FROM eom_alembic_version") == [newest_revision()]
 
 
 def test_a_migration_cut_off_in_its_middle_is_finished(home):

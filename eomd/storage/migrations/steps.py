@@ -7,11 +7,12 @@ every statement of DDL) is simply run again. No step renames, retypes or drops a
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, Column, Connection, Index, MetaData, Table, inspect
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Index, MetaData, String, Table, inspect
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, SchemaItem
 
@@ -19,6 +20,9 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, SchemaItem
 OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "sqlite_autoincrement": True}
 #: eight bytes in both; SQLite counts up only what is called INTEGER
 BIG = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
+MOMENT = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
+#: compared byte by byte, as keys must be
+EXACT = String(128).with_variant(mysql.VARCHAR(128, charset="ascii", collation="ascii_bin"), "mysql")
 
 #: MySQL: the key is too long, or a TEXT; an adopted column may be so, and the index only makes things faster
 _UNINDEXABLE = (1071, 1170)
@@ -34,6 +38,13 @@ class Step(Protocol):
         ...
 
     def apply(self, connection: Connection) -> None: ...
+
+
+def apply_missing(connection: Connection, steps: Iterable[Step]) -> None:
+    """Do what is not done yet."""
+    for step in steps:
+        if step.missing(connection):
+            step.apply(connection)
 
 
 def own_table(name: str, *columns: SchemaItem) -> Table:

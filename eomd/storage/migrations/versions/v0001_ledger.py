@@ -6,7 +6,6 @@ from alembic import context, op
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Integer,
     SmallInteger,
     String,
@@ -17,15 +16,22 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-from eomd.storage.migrations.steps import BIG, AddColumns, AddIndex, Create, Step, own_table
+from eomd.storage.migrations.steps import (
+    BIG,
+    EXACT,
+    MOMENT,
+    AddColumns,
+    AddIndex,
+    Create,
+    Step,
+    apply_missing,
+    own_table,
+)
 
 revision = "0001"
 down_revision = None
 
 TINY = SmallInteger().with_variant(mysql.TINYINT(), "mysql")
-MOMENT = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
-#: compared byte by byte, as keys must be
-EXACT = String(128).with_variant(mysql.VARCHAR(128, charset="ascii", collation="ascii_bin"), "mysql")
 ZERO = text("0")
 
 
@@ -49,10 +55,7 @@ def steps(table: str) -> list[Step]:
 
 
 def upgrade() -> None:
-    connection = op.get_bind()
-    for step in steps(context.config.attributes["table"]):
-        if step.missing(connection):
-            step.apply(connection)
+    apply_missing(op.get_bind(), steps(context.config.attributes["table"]))
 
 
 def _optgroup(name: str) -> Table:
