@@ -20,6 +20,7 @@ from eomd.handlers.context import Context
 from eomd.handlers.metrics import Metrics
 from eomd.handlers.openapi import describe_api
 from eomd.handlers.routes import make_routes
+from eomd.operations.admission import Admission
 from eomd.operations.audit import Audit
 from eomd.operations.board import Board
 from eomd.operations.clusters import ClusterOffice
@@ -90,11 +91,12 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
     files_days, log_days = settings.retention.files_days, settings.retention.log_days
     retention = Retention(ledger, board, tools, files_days, log_days)
     hand_ins = HandIns(ledger)
+    admission = Admission(ledger, schedule, tools, limits)
     desk = Desk(
         ledger=ledger,
         board=board,
         schedule=schedule,
-        intake=Intake(ledger, hand_ins, schedule, definitions, tools, limits, clusters),
+        intake=Intake(ledger, hand_ins, schedule, definitions, tools, admission, clusters),
         definitions_=definitions,
         results=Results(tools, limits.line_bytes, log_days),
         clusters_=office,

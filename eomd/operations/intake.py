@@ -11,9 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 import os
-import secrets
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from eomd.durable import sync_file, sync_folder
 from eomd.errors import (
     DiskFullError,
     DrainingError,
@@ -32,19 +29,15 @@ from eomd.errors import (
     LedgerUnavailableError,
     WrongStateError,
 )
-from eomd.model import Operation, Order, State
+from eomd.model import Operation, Order
+from eomd.operations.admission import Admission, Staged
 from eomd.operations.definitions import Definitions
 from eomd.operations.hand_ins import HandIns
 from eomd.operations.schedule import Schedule
-from eomd.operations.story import format_hand_in, tell
 from eomd.operations.tools import Tools
-from eomd.storage.checkpoint import Checkpoint, Manifest
-from eomd.storage.csv_reader import ReadLimits, read_source
 from eomd.storage.files import OperationFolder
-from eomd.storage.ledger import KEY_LIFE, Ledger, NewOperation
+from eomd.storage.ledger import KEY_LIFE, Ledger
 from eomd.storage.rows_file import disk_errors
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -58,6 +51,13 @@ class Source:
     #: the hand-in may take the file away; False for an upload, which may be used again
     movable: bool = True
 
+    def place(self, folder: OperationFolder) -> None:
+        """Put the file where a hand-in's source stands. Blocks."""
+        if self.movable:
+            os.replace(self.path, folder.source)
+        else:
+            os.link(self.path, folder.source)
+
 
 class Intake:
     """Takes hand-ins, one at a time or many; refuses them where they cannot be kept."""
@@ -69,12 +69,12 @@ class Intake:
         schedule: Schedule,
         definitions: Definitions,
         tools: Tools,
-        limits: ReadLimits,
+        admission: Admission,
         clusters: Mapping[str, object],
     ) -> None:
         self._ledger, self._hand_ins, self._schedule = ledger, hand_ins, schedule
         self._definitions, self._tools = definitions, tools
-        self._limits, self._clusters = limits, clusters
+        self._admission, self._clusters = admission, clusters
         self._keys: dict[tuple[int, str], asyncio.Task[Operation]] = {}
         self.draining = False
 
@@ -151,59 +151,25 @@ class Intake:
         await self.check_space()
         hand_in = str(uuid.uuid4())
         with self._hand_ins.under_way(hand_in), disk_errors():
-            staged = await self._in_thread(self._tools.data.stage, hand_in)
-            try:
-                manifest = await self._in_thread(self._stage, staged, hand_in, order, source)
-                new = await self._in_thread(self._compose, manifest, key, content)
-            except BaseException:
-                await self._in_thread(staged.remove)
-                raise
-            operation, folder = await self._admit(new, staged)
-        await self._in_thread(self._tell, operation)
-        self._schedule.add(operation, folder, Checkpoint(State.QUEUED))
-        return operation
+            staged = await self._admission.stage(
+                hand_in, order, source.place, source.original_name, key=key, content=content
+            )
+            return await self._admit(staged)
 
-    def _stage(self, staged: OperationFolder, hand_in: str, order: Order, source: Source) -> Manifest:
-        """Put source, rows and manifest into the folder and on the disk. Blocks."""
-        if source.movable:
-            os.replace(source.path, staged.source)
-        else:
-            os.link(source.path, staged.source)
-        facts = read_source(staged.source, order, self._limits, staged.rows)
-        sync_file(staged.source)
-        number = secrets.randbelow(2**63 - 1) + 1
-        now = datetime.now(UTC)
-        manifest = Manifest(hand_in, number, order, facts.rows, source.original_name, now)
-        manifest.save(staged.manifest)
-        sync_folder(staged.path.parent)
-        return manifest
-
-    def _compose(self, manifest: Manifest, key: str | None, content: str | None) -> NewOperation:
-        data = self._tools.data
-        return NewOperation(
-            uuid=manifest.uuid,
-            number=manifest.number,
-            order=manifest.order,
-            rows=manifest.rows,
-            original_name=manifest.original_name,
-            installation=data.origin().hex(),
-            idempotency_key=key,
-            content_hash=content,
-            minimum_id=data.highest_id + 1,
-            create_time=manifest.create_time,
-        )
-
-    async def _admit(self, new: NewOperation, staged: OperationFolder) -> tuple[Operation, OperationFolder]:
+    async def _admit(self, staged: Staged) -> Operation:
         """Give the hand-in its id, in the ledger and in the data folder."""
         try:
-            operation = await self._ledger.admit(new)
-            return operation, await self._in_thread(self._tools.data.admit, staged, operation.id)
+            [operation] = await self._admission.enter([staged])
+            [kept_back] = await self._admission.start([staged], [operation])
+            if kept_back is not None:
+                raise kept_back
         except (KeyReusedError, WrongStateError):
-            await self._in_thread(staged.remove)
+            await self._in_thread(staged.folder.remove)
             raise
         except Exception:
-            await self._abandon(staged)
+            await self._abandon(staged.folder)
             raise
+        return operation
 
     async def _abandon(self, staged: OperationFolder) -> None:
         """The ledger may have it, but the caller is told that it has not: it must never run."""
@@ -213,13 +179,6 @@ class Intake:
             # no room for the mark: what has no folder does not run either
             await self._in_thread(staged.remove)
         self._hand_ins.doubt()
-
-    def _tell(self, operation: Operation) -> None:
-        path = self._tools.data.log(operation.id)
-        try:
-            tell(path, format_hand_in(operation))
-        except OSError as error:
-            log.warning("log not written: %s", error, extra={"operation": operation.id})
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -119,22 +120,52 @@ class DataFolder:
         found = self.operations.glob(f"{_STAGING}*")
         return [(path.name.removeprefix(_STAGING), OperationFolder(path)) for path in sorted(found)]
 
+    def sync_staged(self) -> None:
+        """Force the names of staged folders to the disk."""
+        sync_folder(self.operations)
+
     def admit(self, staged: OperationFolder, operation: int) -> OperationFolder:
         """Give a staged hand-in its id: from now on it is the operation's. May be repeated after a cut.
 
         Raises OSError; the hand-in is then as it was.
         """
-        source = self.source(operation)
-        if not source.exists():
-            os.link(staged.source, source)
+        [folder] = self.admit_many([(staged, operation)])
+        if isinstance(folder, OSError):
+            raise folder
+        return folder
+
+    def admit_many(self, pairs: Sequence[tuple[OperationFolder, int]]) -> list[OperationFolder | OSError]:
+        """Give each staged hand-in its id, or say in its place why it is as it was."""
+        linked = [self._link_source(staged, operation) for staged, operation in pairs]
         sync_folder(self.files)
-        folder = self.operation(operation)
-        os.rename(staged.path, folder.path)
-        self._highest_id = max(self._highest_id, operation)
+        named = [
+            self._name(staged, operation) if error is None else error
+            for (staged, operation), error in zip(pairs, linked, strict=True)
+        ]
         # a name that a power cut takes back is given again at the next start: the ledger has the hand-in
         with suppress(OSError):
             sync_folder(self.operations)
-            folder.source.unlink()
+            for folder in named:
+                if isinstance(folder, OperationFolder):
+                    folder.source.unlink()
+        return named
+
+    def _link_source(self, staged: OperationFolder, operation: int) -> OSError | None:
+        source = self.source(operation)
+        try:
+            if not source.exists():
+                os.link(staged.source, source)
+        except OSError as error:
+            return error
+        return None
+
+    def _name(self, staged: OperationFolder, operation: int) -> OperationFolder | OSError:
+        folder = self.operation(operation)
+        try:
+            os.rename(staged.path, folder.path)
+        except OSError as error:
+            return error
+        self._highest_id = max(self._highest_id, operation)
         return folder
 
     def operation(self, operation: int) -> OperationFolder:

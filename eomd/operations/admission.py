@@ -1,0 +1,140 @@
+"""The way of every hand-in: a folder with source, rows and manifest → the ledger → a folder with its id.
+
+Each step is on the disk before the next, so that an operation is acknowledged exactly when folder and ledger
+have it. What becomes of a hand-in that is cut off in between is its caller's to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from eomd.durable import sync_file
+from eomd.model import Operation, Order, State
+from eomd.operations.schedule import Schedule
+from eomd.operations.story import format_hand_in, tell
+from eomd.operations.tools import Tools
+from eomd.storage.checkpoint import Checkpoint, Manifest
+from eomd.storage.csv_reader import ReadLimits, read_source
+from eomd.storage.files import OperationFolder
+from eomd.storage.ledger import Ledger, NewOperation
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: puts a hand-in's source, and whatever else it needs, into its folder. Blocks.
+Place = Callable[[OperationFolder], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A hand-in that has been found good and is on the disk."""
+
+    folder: OperationFolder
+    new: NewOperation
+
+
+class Admission:
+    """Makes operations of hand-ins; decides nothing about them."""
+
+    def __init__(self, ledger: Ledger, schedule: Schedule, tools: Tools, limits: ReadLimits) -> None:
+        self._ledger, self._schedule, self._tools, self._limits = ledger, schedule, tools, limits
+
+    async def stage(
+        self,
+        hand_in: str,
+        order: Order,
+        place: Place,
+        original_name: str,
+        *,
+        key: str | None = None,
+        content: str | None = None,
+    ) -> Staged:
+        """Check a hand-in and put it on the disk under its UUID.
+
+        Raises InvalidFileError, TooLargeError, DiskFullError, OSError; nothing is left behind then.
+        """
+        folder = await self._in_thread(self._tools.data.stage, hand_in)
+        try:
+            read = partial(self._fill, folder, hand_in, order, place, original_name)
+            manifest, change_hash = await self._in_thread(read)
+            new = await self._in_thread(self._compose, manifest, change_hash, key, content)
+        except BaseException:
+            await self._in_thread(folder.remove)
+            raise
+        return Staged(folder, new)
+
+    def _fill(
+        self, folder: OperationFolder, hand_in: str, order: Order, place: Place, original_name: str
+    ) -> tuple[Manifest, str | None]:
+        """Put source, rows and manifest into the folder and on the disk."""
+        place(folder)
+        facts = read_source(folder.source, order, self._limits, folder.rows)
+        sync_file(folder.source)
+        number = secrets.randbelow(2**63 - 1) + 1
+        manifest = Manifest(hand_in, number, order, facts.rows, original_name, datetime.now(UTC))
+        manifest.save(folder.manifest)
+        return manifest, facts.change_hash
+
+    def _compose(
+        self, manifest: Manifest, change_hash: str | None, key: str | None, content: str | None
+    ) -> NewOperation:
+        data = self._tools.data
+        return NewOperation(
+            uuid=manifest.uuid,
+            number=manifest.number,
+            order=manifest.order,
+            rows=manifest.rows,
+            original_name=manifest.original_name,
+            installation=data.origin().hex(),
+            idempotency_key=key,
+            content_hash=content,
+            change_hash=change_hash,
+            minimum_id=data.highest_id + 1,
+            create_time=manifest.create_time,
+        )
+
+    async def enter(self, staged: Sequence[Staged]) -> list[Operation]:
+        """Write hand-ins into the ledger, all of them or none, in this order.
+
+        Raises what `Ledger.admit` does, OSError; after LedgerUnavailableError it may have them nevertheless.
+        """
+        await self._in_thread(self._tools.data.sync_staged)
+        return await self._ledger.admit_many([each.new for each in staged])
+
+    async def start(self, staged: Sequence[Staged], operations: Sequence[Operation]) -> list[OSError | None]:
+        """Give each hand-in the folder of its operation, and the operation its turn.
+
+        Returns what kept a folder back, in their order: that one is as it was, and known to the ledger.
+        """
+        pairs = [(each.folder, operation.id) for each, operation in zip(staged, operations, strict=True)]
+        named = await self._in_thread(self._tools.data.admit_many, pairs)
+        started = [
+            (operation, folder)
+            for operation, folder in zip(operations, named, strict=True)
+            if isinstance(folder, OperationFolder)
+        ]
+        await self._in_thread(self._tell, [operation for operation, _ in started])
+        for operation, folder in started:
+            self._schedule.add(operation, folder, Checkpoint(State.QUEUED))
+            # of hundreds of them, none holds the loop for the others
+            await asyncio.sleep(0)
+        return [None if isinstance(folder, OperationFolder) else folder for folder in named]
+
+    def _tell(self, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            try:
+                tell(self._tools.data.log(operation.id), format_hand_in(operation))
+            except OSError as error:
+                log.warning("log not written: %s", error, extra={"operation": operation.id})
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._tools.executors.reading, partial(work, *arguments))
