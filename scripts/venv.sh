@@ -41,8 +41,8 @@ install_missing() {
     # shellcheck disable=SC2086
     $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c '
         policy=/usr/sbin/policy-rc.d
-        if [ ! -e $policy ]; then
-            printf "#!/bin/sh\nexit 101\n" >$policy && chmod 755 $policy
+        if [ ! -e $policy ] && { printf "#!/bin/sh\nexit 101\n" >$policy; } 2>/dev/null; then
+            chmod 755 $policy
             trap "rm -f $policy" EXIT
         fi
         # another apt, such as that of unattended upgrades, is waited for
