@@ -165,6 +165,8 @@ class ApiHandler(RequestHandler):
         self._leave()
 
     def on_connection_close(self) -> None:
+        # ends who waits for the rest of the body
+        super().on_connection_close()
         self._leave()
 
     def _leave(self) -> None:
