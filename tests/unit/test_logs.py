@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from eomd.logs import JsonFormatter, TextFormatter
+from eomd.logs import JsonFormatter, TextFormatter, set_up_logging
 
 
 def record(message: str, *arguments: object, **fields: object) -> logging.LogRecord:
@@ -65,3 +66,20 @@ def test_a_traceback_is_blotted_too_and_stays_with_its_record() -> None:
     assert "geheim" not in text
     assert all(line.startswith("    ") for line in text.splitlines()[1:])
     assert "ValueError" in json.loads(JsonFormatter(()).format(made))["traceback"]
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.mark.usefixtures("as_before")
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_a_library_that_talks_of_itself_is_not_heard(level: str) -> None:
+    set_up_logging(level, "text")
+    assert not logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.INFO)
+    assert logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.WARNING)
+    assert logging.getLogger("eomd.app").isEnabledFor(logging.INFO)
