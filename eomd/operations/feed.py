@@ -41,7 +41,7 @@ class Feed:
         self.stopped = False
         #: called when a segment is decided as a whole
         self.decided: Callable[[], None] = lambda: None
-        #: a broken invariant met while settling; the runner ends the operation with it
+        #: an answer that could not be taken; the runner ends the operation with it
         self.fault: Exception | None = None
         self._order, self._total = order, operation.counts.total
         self._definitions, self._answered = definitions, answered
@@ -74,7 +74,7 @@ class Feed:
             for segment, part in self.window.split(index):
                 place = index[part].astype(np.intp) - segment.start
                 self._settle(segment, place, status[part], detail[part], before[part], after[part])
-        except RuntimeError as error:
+        except Exception as error:  # whatever an answer holds, its operation must hear of it, and end
             self.fault = error
             self.decided()
 

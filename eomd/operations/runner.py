@@ -213,8 +213,8 @@ class Runner:
         while self.feed.window.written < self._total and not self._stopping.is_set():
             ready = self.feed.window.writable()
             if ready is None:
-                await _next(self._decided)
                 self._raise_fault()
+                await _next(self._decided)
                 continue
             await self._append(*ready)
             if self._reach.is_short() or _now() >= due:

@@ -86,12 +86,18 @@ class Segment:
         return self._todo[self._taken :]
 
     def settle(self, place: NDArray[np.intp], status: U8, detail: U8, before: I64, after: I64 | None) -> None:
-        """Write outcomes at positions of this segment. Raises RuntimeError for a row decided already."""
+        """Write outcomes at positions of this segment.
+
+        Raises RuntimeError for a row decided already, ValueError for columns of a wrong shape; then no row
+        is decided.
+        """
         if (self.status[place] != _PENDING).any():
             raise RuntimeError(f"rows of segment {self.start} were answered twice")
-        self.status[place], self.detail[place], self.before[place] = status, detail, before
+        self.before[place] = before
         if self.after is not None and after is not None:
             self.after[place] = after
+        # the status last: it decides
+        self.detail[place], self.status[place] = detail, status
         self.undecided -= len(place)
 
     def decided_until(self) -> int:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from eomd.evt.simulator import SimulatedCluster, SimulatorSettings
@@ -143,6 +144,37 @@ def test_rows_that_were_answered_are_in_the_result_of_what_failed(
             applied = count_applied(fish.state)
             assert {user for user, status in found.items() if status == "OK"} == set(applied)
             assert failed.counts.done == failed.counts.ok == len(applied)
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_cannot_be_taken_ends_its_operation_and_leaves_its_rows_in_doubt(
+    tmp_path: Path, fish: SimulatedCluster
+) -> None:
+    fish.order(no_idempotent=True)
+
+    async def scenario() -> None:
+        home = Home(tmp_path, {"fish": fish}, rows_per_s=PACE)
+        async with home.life(errors=["operation failed"]) as life:
+            operation = await life.hand_in(INC, LONG_CONTENT)
+            await life.progress(operation.id, 1)
+            # the writer waits for space while it happens
+            life.desk.tools.min_free_mb, enough = 10**9, life.desk.tools.min_free_mb
+            await life.reach(operation.id, State.PAUSED)
+            feed = life.rooms.schedule._runners[operation.id].feed
+            rows = feed.take(7)
+            assert rows is not None
+            nothing = np.zeros(7, np.uint8)
+            feed.settle(rows.index, nothing, nothing, np.zeros((7, 2), np.int64), None)
+            life.desk.tools.min_free_mb = enough
+            failed = await life.reach(operation.id)
+            assert failed.state is State.FAILED
+            lines = life.result(operation.id)[1:]
+            statuses = {int(line[0]): line[1] for line in lines}
+            assert all(statuses[user] == "UNCERTAIN" for user in rows.users.tolist())
+            applied = set(count_applied(fish.state))
+            assert {user for user, status in statuses.items() if status == "OK"} <= applied
+            assert not applied & {user for user, status in statuses.items() if status == "NOT_SENT"}
 
     asyncio.run(scenario())
 
