@@ -301,7 +301,7 @@ class Runner:
 
     async def _cancel(self) -> None:
         """Name every row that was not sent, and end."""
-        cut_off = self._decide_rest()
+        cut_off = self._decide_rest() > 0 or self.feed.window.loaded < self._total
         if not self.feed.counts.done and not self._checkpoint.started:
             await self._become(State.CANCELLED, message="cancelled before a row was answered")
             return await self._close()
@@ -311,8 +311,8 @@ class Runner:
             if self.feed.window.loaded < self._total:
                 segment = await self._keeper.in_thread(self._read_segment, self.feed.window.loaded)
                 self.feed.add(segment, self._reach.doubtful)
-                cut_off += self._decide_rest()
-        return await self._finish(cut_off=cut_off > 0)
+                self._decide_rest()
+        return await self._finish(cut_off=cut_off)
 
     def _decide_rest(self) -> int:
         """What an earlier life may have sent is uncertain; the rest was surely not sent. Return how many."""
