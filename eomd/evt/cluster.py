@@ -181,6 +181,17 @@ class Cluster:
         for node in self._nodes:
             node.ask_again()
 
+    def try_again(self, address: str) -> None:
+        """Try this node at once if it is not up: somebody else has reached it."""
+        for node in self._nodes:
+            if str(node.address) == address:
+                node.try_again()
+
+    def recycle(self) -> None:
+        """Replace all connections, one after the other at each node; what is in flight is answered first."""
+        for node in self._nodes:
+            node.recycle()
+
     def nodes(self) -> list[NodeView]:
         return [node.view() for node in self._nodes]
 

@@ -117,6 +117,7 @@ class Connection:
         self._expecting_s = math.inf
         #: request and time of a PING that is not answered
         self._ping: tuple[int, float] | None = None
+        self._attempt: asyncio.Timeout | None = None
         self._stream: IOStream | None = None
         self._ending: Ending | None = None
         self._retired_for = ""
@@ -211,8 +212,11 @@ class Connection:
         return now_s + self._patience.reply_timeout_s
 
     async def _connect(self) -> None:
-        async with asyncio.timeout(self._patience.reply_timeout_s):
-            self._stream = await _connect_any(self._address)
+        try:
+            async with asyncio.timeout(self._patience.reply_timeout_s) as self._attempt:
+                self._stream = await _connect_any(self._address)
+        finally:
+            self._attempt = None
         self._stream.set_nodelay(True)
         self.phase = Phase.GREETING
         hello = self._session.encode_hello()
@@ -318,6 +322,8 @@ class Connection:
         self._set_window()
         if self._stream:
             self._stream.close()
+        elif self._attempt and not self._attempt.expired():
+            self._attempt.reschedule(-math.inf)
 
 
 async def _connect_any(address: NodeAddress) -> IOStream:

@@ -31,6 +31,8 @@ REST_FIRST_S = 0.05
 REST_LONGEST_S = 2.0
 #: between two looks whether a node of another cluster has become ours
 MISCONFIGURED_S = 60.0
+#: an attempt to connect that has waited so long for the network is made anew once the node is known to be back
+STALE_S = 1.0
 #: weight of the newest reply time in the mean that is shown
 LATENCY_WEIGHT = 0.1
 
@@ -100,6 +102,8 @@ class Node:
         self._rests_until_s = -math.inf
         self._tasks: set[asyncio.Task[None]] = set()
         self._retired = False
+        #: to be replaced, one after the other
+        self._worn: list[Connection] = []
 
     def serves(self, mode: Mode | None, now_s: float) -> bool:
         """Tell whether requests of this mode may be given to its connections now."""
@@ -119,6 +123,34 @@ class Node:
         if self.state is NodeState.MISCONFIGURED:
             self._attempt_s = -math.inf
             self._pool.due(self._clock())
+
+    def try_again(self) -> None:
+        """Try a node that is not up at once, whatever it was given up for: somebody else has reached it."""
+        if self.state is NodeState.UP:
+            return
+        now_s = self._clock()
+        for connection in list(self.connections):
+            if connection.phase is Phase.CONNECTING and now_s - connection.opened_s > STALE_S:
+                connection.retire("tried anew")
+        self._backoff.reset()
+        self._attempt_s = -math.inf
+        self._pool.due(now_s)
+
+    def recycle(self) -> None:
+        """Replace every connection, one at a time: the next ends when a new one has greeted. Answers are awaited.
+
+        So a node that takes no new connection loses one of its old ones, not all.
+        """
+        self._worn = list(self.connections)
+        self._replace_next()
+        self.try_again()
+
+    def _replace_next(self) -> None:
+        while self._worn:
+            connection = self._worn.pop()
+            if connection.phase <= Phase.OPEN:
+                connection.retire("recycled")
+                return
 
     def retire(self, reason: str) -> None:
         """Open nothing more; end the connections once they are answered."""
@@ -165,6 +197,8 @@ class Node:
         self._set_state(NodeState.UP)
         # also where the node was up before: another connection's greeting may tell of other capabilities
         self._pool.changed()
+        if connection not in self._worn:
+            self._replace_next()
         self._open_wanted(self._clock())
         self._pool.due(self._clock())
 

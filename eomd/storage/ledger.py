@@ -64,6 +64,10 @@ class Ledger:
         """Call it on the loop after every change between up and down."""
         self._link.add_listener(listener)
 
+    def hear(self, *, up: bool, trouble: str) -> None:
+        """Take note of how somebody else has found the database; `trouble`: why it is away."""
+        self._link.hear(up=up, trouble=trouble)
+
     async def open(self) -> None:
         """Begin to watch the database, without waiting for it."""
         await self._link.open()

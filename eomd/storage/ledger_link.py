@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ from eomd.storage.ledger_errors import Fault, describe, fault_of, ours
 PING_DOWN_S = 1.0
 #: pings while all is well find an outage that no request has met yet
 PING_UP_S = 5.0
+#: a ledger said to be away by somebody else must have answered us after so long to be called up still
+HEARSAY_S = 0.25
 
 #: changes nothing, and fails where nothing could be changed: read-only servers, missing rights
 _PROBE = text("UPDATE eom_meta SET value = value WHERE name = ''")
@@ -65,6 +68,8 @@ class LedgerLink:
         self._trouble: str | None = None
         self._listeners: list[Callable[[], None]] = []
         self._pinging: asyncio.Task[None] | None = None
+        self._ping_now = asyncio.Event()
+        self._answered_s = -math.inf
 
     @property
     def view(self) -> LedgerView:
@@ -73,6 +78,23 @@ class LedgerLink:
     def add_listener(self, listener: Callable[[], None]) -> None:
         """Call it on the loop after every change between up and down."""
         self._listeners.append(listener)
+
+    def hear(self, *, up: bool, trouble: str) -> None:
+        """Take note of how somebody else has found the database: look at once.
+
+        Said to be away, it is called so until it answers us, without waiting for our own time-outs.
+        """
+        self._ping_now.set()
+        if not up and self._up is not False:
+            loop = asyncio.get_running_loop()
+            loop.call_later(HEARSAY_S, self._believe, trouble, time.monotonic())
+
+    def _believe(self, trouble: str, heard_s: float) -> None:
+        if self._up is not False and self._answered_s < heard_s:
+            self._trouble = trouble
+            self._view = replace(self._view, last_error=trouble)
+            _log.warning("ledger down, as the watchdog says: %s", trouble)
+            self._turn(up=False)
 
     async def open(self) -> None:
         """Begin to watch the database. Neither waits for it nor fails without it."""
@@ -184,6 +206,7 @@ class LedgerLink:
 
     def _note_success(self, latency_ms: float | None) -> None:
         self._trouble = None
+        self._answered_s = time.monotonic()
         if latency_ms is not None:
             self._view = replace(self._view, latency_ms=round(latency_ms, 3))
         if not self._up:
@@ -204,7 +227,10 @@ class LedgerLink:
             except Exception:
                 # of a driver, say: the watching must not end here
                 _log.exception("ledger ping failed in an unexpected way")
-            await asyncio.sleep(PING_UP_S if self._up else PING_DOWN_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PING_UP_S if self._up else PING_DOWN_S):
+                    await self._ping_now.wait()
+            self._ping_now.clear()
 
 
 class _GivenUpError(Exception):
