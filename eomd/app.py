@@ -110,6 +110,7 @@ class Server:
         await self._rooms.recorder.open()
         await self._rooms.recovery.resume()
         self._spawn(self._join_ledger())
+        self._spawn(self._rooms.incidents.run())
         with suppress(TimeoutError):
             async with asyncio.timeout(LEDGER_WAIT_S):
                 await self._ledger_tried.wait()

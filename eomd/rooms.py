@@ -20,6 +20,7 @@ from eomd.handlers.context import Context
 from eomd.handlers.metrics import Metrics
 from eomd.handlers.openapi import describe_api
 from eomd.handlers.routes import make_routes
+from eomd.incident_spool import INCIDENTS, IncidentSpool
 from eomd.operations.admission import Admission
 from eomd.operations.audit import Audit
 from eomd.operations.board import Board
@@ -27,12 +28,14 @@ from eomd.operations.clusters import ClusterOffice
 from eomd.operations.definitions import Definitions
 from eomd.operations.desk import Desk
 from eomd.operations.hand_ins import HandIns
+from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake
 from eomd.operations.recovery import Recovery
 from eomd.operations.results import Results
 from eomd.operations.retention import Retention
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Executors, Tools
+from eomd.operations.watch import Watch
 from eomd.storage.csv_reader import ReadLimits
 from eomd.storage.files import DataFolder
 from eomd.storage.ledger import Ledger, LedgerSettings
@@ -57,6 +60,7 @@ class Rooms:
     recovery: Recovery
     definitions: Definitions
     retention: Retention
+    incidents: IncidentBook
     desk: Desk
     context: Context
 
@@ -86,12 +90,15 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
     tools.window_segments = schedule.window_segments
     limits = ReadLimits(rows=settings.limits.rows, line_bytes=settings.limits.line_bytes)
     titles = {name: table.title for name, table in settings.clusters.items()}
-    office = ClusterOffice(clusters, titles, definitions, tools)
+    watch = Watch(clusters, ledger)
+    office = ClusterOffice(clusters, titles, definitions, tools, watch)
     office.restore()
     files_days, log_days = settings.retention.files_days, settings.retention.log_days
     retention = Retention(ledger, board, tools, files_days, log_days)
     hand_ins = HandIns(ledger)
     admission = Admission(ledger, schedule, tools, limits)
+    spool = IncidentSpool(data.spool / INCIDENTS)
+    incidents = IncidentBook(ledger, spool, data.origin().hex(), executors.serving)
     desk = Desk(
         ledger=ledger,
         board=board,
@@ -104,6 +111,8 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         audit=Audit(ledger),
         tools=tools,
         limits=limits,
+        watch=watch,
+        incidents=incidents,
     )
     return Rooms(
         data=data,
@@ -116,6 +125,7 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         recovery=Recovery(ledger, hand_ins, schedule, tools),
         definitions=definitions,
         retention=retention,
+        incidents=incidents,
         desk=desk,
         context=_make_context(settings, desk, metrics, api_socket),
     )

@@ -31,7 +31,7 @@ REST_FIRST_S = 0.05
 REST_LONGEST_S = 2.0
 #: between two looks whether a node of another cluster has become ours
 MISCONFIGURED_S = 60.0
-#: an attempt to connect that has waited so long for the network is made anew once the node is known to be back
+#: an attempt to connect that has hung so long is made anew once the node is known to be back
 STALE_S = 1.0
 #: weight of the newest reply time in the mean that is shown
 LATENCY_WEIGHT = 0.1
@@ -137,9 +137,9 @@ class Node:
         self._pool.due(now_s)
 
     def recycle(self) -> None:
-        """Replace every connection, one at a time: the next ends when a new one has greeted. Answers are awaited.
+        """Replace every connection, one at a time: the next ends when a new one has greeted.
 
-        So a node that takes no new connection loses one of its old ones, not all.
+        Answers are awaited. A node that takes no new connection loses one of its old ones, not all.
         """
         self._worn = list(self.connections)
         self._replace_next()

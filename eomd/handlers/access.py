@@ -136,15 +136,23 @@ class Access:
         address = self.address(request)
         if not self._settings.enabled:
             return Caller("anybody", Role.ADMIN, address)
-        uid = self._own_uid(request)
-        if uid is not None:
-            return Caller(f"uid {uid}", Role.ADMIN, "local")
+        own = self.identify_own(request)
+        if own is not None:
+            return own
         token = _bearer(request)
         if token is not None:
             return self._of_token(token, address)
         if mis and _within(ipaddress.ip_address(address), self._settings.mis_networks):
             return Caller("mis network", Role.OPERATOR, address)
         raise UnauthenticatedError("send a token: Authorization: Bearer TOKEN")
+
+    def identify_own(self, request: HTTPServerRequest) -> Caller | None:
+        """Return the owner or root asking through the machine's own socket; None for everybody else.
+
+        Whether authentication is on makes no difference.
+        """
+        uid = self._own_uid(request)
+        return None if uid is None else Caller(f"uid {uid}", Role.ADMIN, "local")
 
     def identify_if_possible(self, request: HTTPServerRequest) -> Caller | None:
         """Return who is asking where that can be told."""

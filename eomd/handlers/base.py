@@ -202,6 +202,11 @@ class ApiHandler(RequestHandler):
             raise NotFoundError(f"there is no operation {text[:32]!r}")
         return int(text)
 
+    def nothing_here(self) -> NotFoundError:
+        """Return what answers a path that is not there, for this caller at least."""
+        path = self.request.path[:PATH_CHARACTERS_MAX]
+        return NotFoundError(f"there is nothing at {path}; see /openapi.json")
+
     def refuse_while_draining(self) -> None:
         if self.context.draining.is_set():
             raise DrainingError("the server is shutting down; try again in a moment")
@@ -343,6 +348,11 @@ class ApiHandler(RequestHandler):
         return values[0] == b"string"
 
     def _identify(self) -> None:
+        if self.route.internal:
+            self.caller = self.context.access.identify_own(self.request)
+            if self.caller is None:
+                raise self.nothing_here()
+            return
         if self.method.role is None:
             self.caller = self.context.access.identify_if_possible(self.request)
             return
@@ -355,5 +365,4 @@ class UnknownPathHandler(ApiHandler):
 
     async def prepare(self) -> None:
         self._await_body()
-        path = self.request.path[:PATH_CHARACTERS_MAX]
-        await self._refuse(failure_of(NotFoundError(f"there is nothing at {path}; see /openapi.json")))
+        await self._refuse(failure_of(self.nothing_here()))

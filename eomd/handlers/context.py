@@ -94,6 +94,7 @@ class Context:
         disk_short = components["disk"]["free_mb"] < 2 * components["disk"]["min_free_mb"]
         clusters_well = all(state in ("up", "drained") for state in clusters)
         well = ledger_up and clusters_well and not disk_short and not self.draining.is_set()
+        well = well and not self.desk.watch.incidents_open
         return "ok" if well else "degraded"
 
     def overview(self) -> dict[str, Any]:

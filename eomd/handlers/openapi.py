@@ -25,8 +25,9 @@ class OpenApiHandler(ApiHandler):
 
 
 def describe_api(routes: Sequence[Route]) -> Schema:
-    """Return the OpenAPI 3.1 document of these routes."""
-    schemas, components = _collect_schemas(routes)
+    """Return the OpenAPI 3.1 document of these routes, the internal ones left out."""
+    described = [route for route in routes if not route.internal]
+    schemas, components = _collect_schemas(described)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -36,7 +37,7 @@ def describe_api(routes: Sequence[Route]) -> Schema:
             "Every path answers at the root as well.",
         },
         "servers": [{"url": API_PREFIX}, {"url": "/"}],
-        "paths": {route.path: _describe_path(route, schemas) for route in routes},
+        "paths": {route.path: _describe_path(route, schemas) for route in described},
         "components": {
             "schemas": {**components, _FAILURE: _failure_schema()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

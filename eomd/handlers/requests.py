@@ -262,6 +262,16 @@ class OperationsRequest(Request):
     page_size: Annotated[int, Whole, Field(ge=1, le=PAGE_SIZE_MAX)] = 20
 
 
+class IncidentsRequest(Request):
+    """Which incidents."""
+
+    #: absent: open and closed ones
+    open: Flag | None = None
+    kind: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    page: Annotated[int, Whole, Field(ge=1, le=PAGE_MAX)] = 1
+    page_size: Annotated[int, Whole, Field(ge=1, le=PAGE_SIZE_MAX)] = 20
+
+
 class RowsRequest(Request):
     """Which rows of a result."""
 

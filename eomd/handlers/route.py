@@ -51,9 +51,13 @@ class Route:
     methods: dict[str, Method]
     #: more for the handler's `initialize`
     arguments: dict[str, Any] = field(default_factory=dict)
+    #: for the watchdog alone, through the machine's own socket; not part of the API
+    internal: bool = False
 
     @property
     def pattern(self) -> str:
         """The path as a regular expression for Tornado, with one group per name."""
         body = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
+        if self.internal:
+            return body
         return f"(?:{API_PREFIX})?{body}" if self.path != "/" else f"(?:/|{API_PREFIX}/?)"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from eomd.handlers.base import ApiHandler
 from eomd.handlers.clusters import ClusterHandler, ClustersHandler
 from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
 from eomd.handlers.hand_in import HandInHandler
 from eomd.handlers.health import HealthHandler
+from eomd.handlers.incidents import IncidentsHandler
+from eomd.handlers.internal import IncidentNewsHandler, RecycleHandler, WatchHandler
 from eomd.handlers.metrics_page import MetricsHandler
 from eomd.handlers.nosdata import DefinitionsHandler
 from eomd.handlers.openapi import OpenApiHandler
@@ -23,6 +26,7 @@ from eomd.handlers.requests import (
     ClusterChange,
     Definitions,
     DownloadRequest,
+    IncidentsRequest,
     ModifyConfig,
     ModifyHandIn,
     OperationsRequest,
@@ -39,6 +43,7 @@ from eomd.handlers.views import (
     ClusterEntry,
     DefinitionsView,
     HealthView,
+    IncidentsView,
     NewTokenView,
     OperationsView,
     OperationView,
@@ -54,7 +59,7 @@ VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 
 def make_routes() -> list[Route]:
     """Return every path that is served."""
-    return [*_mis_routes(), *_operation_routes(), *_setup_routes(), *_service_routes()]
+    return [*_mis_routes(), *_operation_routes(), *_setup_routes(), *_service_routes(), *_internal_routes()]
 
 
 def _mis_routes() -> list[Route]:
@@ -192,7 +197,32 @@ def _service_routes() -> list[Route]:
     root = Method("Where the API is", None, response=RootView)
     return [
         Route("/health", HealthHandler, {"GET": health, "HEAD": health}),
+        Route(
+            "/incidents",
+            IncidentsHandler,
+            {
+                "GET": Method(
+                    "What the watchdog saw and did, newest first",
+                    VIEWER,
+                    parameters=IncidentsRequest,
+                    response=IncidentsView,
+                )
+            },
+        ),
         Route("/metrics", MetricsHandler, {"GET": Method("Prometheus", None, media_type="text/plain")}),
         Route("/openapi.json", OpenApiHandler, {"GET": document}),
         Route("/", RootHandler, {"GET": root, "HEAD": root}),
+    ]
+
+
+def _internal_routes() -> list[Route]:
+    """What the watchdog says to the server."""
+
+    def internal(path: str, handler: type[ApiHandler], method: str, summary: str) -> Route:
+        return Route(f"/internal/{path}", handler, {method: Method(summary, ADMIN)}, internal=True)
+
+    return [
+        internal("watch", WatchHandler, "PUT", "Say what the watchdog sees"),
+        internal("recycle", RecycleHandler, "POST", "Replace a pool's connections"),
+        internal("incidents", IncidentNewsHandler, "POST", "Have the incidents' spool looked into"),
     ]

@@ -6,14 +6,15 @@ No I/O, no tornado. Times are RFC 3339 with offset.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal, NotRequired, cast
 
 # typing.TypedDict of Python 3.11 is refused by pydantic
 from typing_extensions import TypedDict
 
 from eomd.evt.cluster import NodeView
-from eomd.model import Counts, Operation, State
+from eomd.model import Counts, Incident, Operation, State
 from eomd.operations.clusters import ClusterView
+from eomd.operations.watch import Sight
 
 
 class CountsView(TypedDict):
@@ -86,6 +87,13 @@ class UploadView(TypedDict):
     total_problems: int
 
 
+class ProbeView(TypedDict):
+    #: `unknown`, `up`, or what is wrong
+    state: str
+    since: str
+    latency_ms: float | None
+
+
 class NodeEntry(TypedDict):
     address: str
     #: as the node calls itself
@@ -98,6 +106,8 @@ class NodeEntry(TypedDict):
     inflight: int
     capabilities: list[str]
     last_error: str | None
+    #: as the watchdog sees it; null without a watchdog
+    probe: ProbeView | None
 
 
 class ClusterEntry(TypedDict):
@@ -142,6 +152,33 @@ class TokenView(TypedDict):
 class NewTokenView(TokenView):
     #: shown this once
     token: str
+
+
+class RemedyView(TypedDict):
+    what: str
+    when: str
+    outcome: str
+
+
+class IncidentView(TypedDict):
+    id: str
+    kind: str
+    #: what it is about: `server`, `ledger`, `fish 127.0.0.1:30717`
+    subject: str
+    severity: Literal["notice", "warning", "critical"]
+    opened: str
+    #: null while it lasts
+    closed: str | None
+    summary: str
+    #: oldest first
+    remedies: list[RemedyView]
+
+
+class IncidentsView(TypedDict):
+    total: int
+    page: int
+    page_size: int
+    items: list[IncidentView]
 
 
 class HealthView(TypedDict):
@@ -219,11 +256,11 @@ def cluster_view(cluster: ClusterView) -> ClusterEntry:
         "state": cluster.state,
         "rows_per_s": cluster.rows_per_s,
         "drain": cluster.drained,
-        "nodes": [_node_view(node) for node in cluster.nodes],
+        "nodes": [_node_view(*pair) for pair in zip(cluster.nodes, cluster.sights, strict=True)],
     }
 
 
-def _node_view(node: NodeView) -> NodeEntry:
+def _node_view(node: NodeView, sight: Sight | None) -> NodeEntry:
     return {
         "address": node.address,
         "name": node.name,
@@ -235,4 +272,14 @@ def _node_view(node: NodeView) -> NodeEntry:
         "inflight": node.inflight,
         "capabilities": list(node.capabilities),
         "last_error": node.last_error,
+        "probe": None if sight is None else _probe_view(sight),
     }
+
+
+def _probe_view(sight: Sight) -> ProbeView:
+    return {"state": sight.state, "since": format_time(sight.since), "latency_ms": sight.latency_ms}
+
+
+def incident_view(incident: Incident) -> IncidentView:
+    """Return an incident as the API shows it."""
+    return cast(IncidentView, incident.format())

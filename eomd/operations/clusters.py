@@ -15,6 +15,7 @@ from eomd.errors import ConfigurationError, NotFoundError
 from eomd.evt.cluster import Cluster, NodeView
 from eomd.operations.definitions import Definitions
 from eomd.operations.tools import Tools
+from eomd.operations.watch import Sight, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class ClusterView:
     #: at least one node is up
     reachable: bool
     nodes: tuple[NodeView, ...]
+    #: the same nodes as the watchdog sees them, in the same order; None for what it does not know
+    sights: tuple[Sight | None, ...]
 
     @property
     def state(self) -> str:
@@ -48,8 +51,10 @@ class ClusterOffice:
         titles: Mapping[str, str],
         definitions: Definitions,
         tools: Tools,
+        watch: Watch,
     ) -> None:
         self._clusters, self._titles, self._definitions, self._tools = clusters, titles, definitions, tools
+        self._watch = watch
         self._path = tools.data.path / "clusters.json"
         self._changing = asyncio.Lock()
 
@@ -65,6 +70,7 @@ class ClusterOffice:
 
     def _view(self, name: str) -> ClusterView:
         cluster = self._clusters[name]
+        nodes = cluster.nodes()
         title = self._titles.get(name) or self._definitions.title(name) or name
         return ClusterView(
             name=name,
@@ -73,14 +79,23 @@ class ClusterOffice:
             rows_per_s=cluster.rows_per_s,
             drained=cluster.drained,
             reachable=cluster.reachable,
-            nodes=tuple(cluster.nodes()),
+            nodes=tuple(nodes),
+            sights=tuple(self._watch.node(name, node.address) for node in nodes),
         )
 
-    async def change(self, name: str, *, rows_per_s: int | None, drain: bool | None) -> ClusterView:
-        """Change what is not None. Raises NotFoundError."""
+    def recycle(self, name: str) -> None:
+        """Replace a cluster's connections. Raises NotFoundError."""
+        self._find(name).recycle()
+
+    def _find(self, name: str) -> Cluster:
         cluster = self._clusters.get(name)
         if cluster is None:
             raise NotFoundError(f"there is no cluster {name!r}")
+        return cluster
+
+    async def change(self, name: str, *, rows_per_s: int | None, drain: bool | None) -> ClusterView:
+        """Change what is not None. Raises NotFoundError."""
+        cluster = self._find(name)
         wish = {"rows_per_s": rows_per_s, "drain": drain}
         kept = {key: value for key, value in wish.items() if value is not None}
         loop = asyncio.get_running_loop()

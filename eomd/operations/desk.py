@@ -22,11 +22,13 @@ from eomd.operations.audit import Audit, Caller
 from eomd.operations.board import Board, Subscription
 from eomd.operations.clusters import ClusterOffice, ClusterView
 from eomd.operations.definitions import Definitions
+from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake, Source
 from eomd.operations.results import Download, Results
 from eomd.operations.retention import Retention
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Tools
+from eomd.operations.watch import Watch
 from eomd.storage.csv_reader import ReadLimits, inspect_source
 from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger, OperationFilter
@@ -49,6 +51,8 @@ class Desk:
     audit: Audit
     tools: Tools
     limits: ReadLimits
+    watch: Watch
+    incidents: IncidentBook
 
     # --- handing in --------------------------------------------------------------------------------------
 
@@ -183,6 +187,10 @@ class Desk:
         await self.audit.note(caller, "set_cluster", f"cluster {name}", changes)
         return view
 
+    def recycle(self, name: str) -> None:
+        """Replace a cluster's connections. Raises NotFoundError."""
+        self.clusters_.recycle(name)
+
     async def definitions(self) -> tuple[list[ClusterTitle], list[EidDefinition]]:
         return await self.definitions_.refresh()
 
@@ -208,10 +216,12 @@ class Desk:
                 "latency_ms": ledger.latency_ms,
                 "last_error": ledger.last_error,
                 "spooled": self.tools.recorder.pending,
+                "probe": self.watch.ledger_state,
             },
             "clusters": {view.name: view.state for view in self.clusters()},
             "operations": {"queued": self.schedule.queued, "running": self.schedule.running},
             "disk": {"free_mb": round(self.tools.data.free_mb()), "min_free_mb": self.tools.min_free_mb},
+            **self.watch.components(),
         }
 
     def live(self) -> list[Operation]:

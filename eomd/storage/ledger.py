@@ -13,13 +13,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from eomd.model import ClusterTitle, EidDefinition, Operation
-from eomd.storage import audit, meta, migrate, nosdata, tokens
+from eomd.model import ClusterTitle, EidDefinition, Incident, Operation
+from eomd.storage import audit, incidents, meta, migrate, nosdata, tokens
 from eomd.storage import operation_reads as reads
 from eomd.storage import operation_writes as writes
 from eomd.storage.audit import AuditEntry
 from eomd.storage.columns import Shapes
 from eomd.storage.engine import LedgerSettings, zone_of
+from eomd.storage.incidents import IncidentFilter
 from eomd.storage.ledger_errors import TakenError
 from eomd.storage.ledger_link import LedgerLink, LedgerView
 from eomd.storage.operation_records import NewOperation, OperationChange, OperationFilter
@@ -30,6 +31,7 @@ from eomd.storage.tokens import TokenRecord
 __all__ = [
     "KEY_LIFE",
     "AuditEntry",
+    "IncidentFilter",
     "Ledger",
     "LedgerSettings",
     "LedgerView",
@@ -206,3 +208,11 @@ class Ledger:
     async def audit(self, entry: AuditEntry) -> None:
         """Note who did what."""
         await self._link.write(lambda c: audit.add(c, self._schema, entry))
+
+    async def put_incidents(self, installation: str, changed: Sequence[Incident]) -> None:
+        """Write incidents of an installation over what stands there of them."""
+        await self._link.write(lambda c: incidents.put(c, self._schema, installation, changed))
+
+    async def incidents(self, installation: str, wanted: IncidentFilter) -> tuple[int, list[Incident]]:
+        """Return how many incidents there are and one page of them, newest first."""
+        return await self._link.read(lambda c: incidents.page(c, self._schema, installation, wanted))

@@ -30,6 +30,7 @@ class Schema:
     audit: Table
     clusters: Table
     eids: Table
+    incident: Table
     #: of `define_optgroup`'s two times; the `eom_` tables are in UTC
     zone: tzinfo
 
@@ -45,6 +46,11 @@ def make_schema(table: str, zone: tzinfo) -> Schema:
         audit=_texts("eom_audit", metadata, "entry", "time", "who", "action", "subject", "detail", "address"),
         clusters=_texts("define_nosdata_cluster", metadata, "name", "title"),
         eids=_eids(metadata),
+        incident=_texts(
+            "eom_incident",
+            metadata,
+            *("id", "installation", "kind", "subject", "severity", "opened", "closed", "summary", "remedies"),
+        ),
         zone=zone,
     )
 

@@ -1,4 +1,4 @@
-"""A pool that is told by somebody else: that a node answers again, that its connections are to be replaced."""
+"""A pool that is told from outside: a node answers again, the connections are to be replaced."""
 
 import asyncio
 import socket

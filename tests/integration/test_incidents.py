@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from eomd import incident_spool
 from eomd.model import Incident, Severity
-from eomd.watchdog import incident_files
 from eomd.watchdog import incidents as module
 from eomd.watchdog.incident_files import IncidentFiles
 from eomd.watchdog.incidents import Incidents, Kind
@@ -220,7 +220,7 @@ async def test_a_disk_that_takes_nothing_is_tried_again(
 async def test_a_server_that_takes_nothing_for_long_does_not_fill_the_disk(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incident_files, "SPOOLED_MAX", 3)
+    monkeypatch.setattr(incident_spool, "WAITING_MAX", 3)
     for number in range(6):
         async with world.running() as incidents:
             incidents.open(Kind.NODE_DOWN, f"fish a:{number}", "refused")

@@ -239,6 +239,16 @@ def test_a_migration_cut_off_in_its_middle_is_finished(home):
     }
 
 
+def test_a_ledger_without_incidents_gains_their_table(home):
+    migrate(home.settings())
+    home.execute("DROP TABLE eom_incident")
+    home.execute("UPDATE eom_alembic_version SET version_num = '0002'")
+    words = ["create the table eom_incident", "create an index on eom_incident (installation, opened)"]
+    assert pending_migrations(home.settings()) == words
+    assert migrate(home.settings()) == words
+    assert home.column("SELECT version_num FROM eom_alembic_version") == [newest_revision()]
+
+
 def test_operations_of_one_table_are_not_taken_for_those_of_another(home):
     home.run(lambda ledger: ledger.admit(new_operation()))
     with pytest.raises(MigrationRefusedError, match=r"ledger\.table = define_optgroup"):

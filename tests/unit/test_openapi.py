@@ -15,10 +15,11 @@ from eomd.handlers.requests import ModifyConfig, OperationsRequest, QueryConfig
 from eomd.handlers.route import API_PREFIX, Route
 from eomd.handlers.routes import make_routes
 
-ROUTES = make_routes()
-DOCUMENT = describe_api(ROUTES)
+INTERNAL = [route for route in make_routes() if route.internal]
+ROUTES = [route for route in make_routes() if not route.internal]
+DOCUMENT = describe_api(make_routes())
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
-LATER_PATHS = ["commit", "undo", "retry", "settle", "approve", "reject", "evidence", "incidents", "sessions"]
+LATER_PATHS = ["commit", "undo", "retry", "settle", "approve", "reject", "evidence", "sessions"]
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -100,6 +101,15 @@ def test_a_path_answers_at_the_root_and_under_the_prefix(route: Route) -> None:
     assert pattern.match(API_PREFIX + concrete)
     assert not pattern.match("/api/v2" + concrete)
     assert not pattern.match(concrete + "x/y")
+
+
+def test_internal_paths_answer_at_one_place_alone() -> None:
+    assert INTERNAL
+    for route in INTERNAL:
+        assert route.path.startswith("/internal/")
+        pattern = re.compile(route.pattern + "$")
+        assert pattern.match(route.path)
+        assert not pattern.match(API_PREFIX + route.path)
 
 
 def test_no_path_is_served_twice() -> None:
