@@ -6,13 +6,17 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.mariadb import MariaDb
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C: started in the background, we would ignore it, and so would the processes under test."""
+    """Let neither a slow machine nor the way we were started decide how a test ends."""
+    # in the background we would ignore Ctrl-C, and so would the processes under test
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
