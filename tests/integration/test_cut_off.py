@@ -26,7 +26,9 @@ def fish(request: pytest.FixtureRequest) -> Iterator[SimulatedCluster]:
         yield cluster
 
 
-async def cut_off(home: Home, fish: SimulatedCluster, operation: int | None = None) -> int:
+async def cut_off(
+    home: Home, fish: SimulatedCluster, operation: int | None = None, *, pauses: int = 0
+) -> int:
     """Run an operation, new or found, until the power goes; return its id.
 
     The cluster goes first: what the checkpoint says then is what a cut at this moment would have left.
@@ -36,6 +38,10 @@ async def cut_off(home: Home, fish: SimulatedCluster, operation: int | None = No
             operation = (await life.hand_in(INC, CONTENT)).id
         shown = life.shown(operation)
         assert shown is not None
+        await life.progress(operation, shown.counts.done + ROWS // 8)
+        for _ in range(pauses):
+            await life.act("pause", operation)
+            await life.act("resume", operation)
         await life.progress(operation, shown.counts.done + ROWS // 4)
         fish.stop_node(0)
         checkpoint = life.folder(operation).checkpoint
@@ -98,13 +104,14 @@ def test_tokens_that_come_or_go_over_a_cut_apply_nothing_twice(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("pauses", [0, 1])
 @pytest.mark.parametrize("back", [False, True], ids=["away", "back"])
 def test_a_cancel_behind_a_cut_tells_doubt_from_unsent(
-    tmp_path: Path, fish: SimulatedCluster, back: bool
+    tmp_path: Path, fish: SimulatedCluster, back: bool, pauses: int
 ) -> None:
     async def scenario() -> None:
         home = Home(tmp_path, {"fish": fish}, rows_per_s=PACE)
-        operation = await cut_off(home, fish)
+        operation = await cut_off(home, fish, pauses=pauses)
         if back:
             fish.start_node(0)
         async with home.life() as life:
@@ -115,13 +122,21 @@ def test_a_cancel_behind_a_cut_tells_doubt_from_unsent(
     asyncio.run(scenario())
 
 
-def test_a_stop_in_good_order_behind_a_cut_forgets_no_doubt(tmp_path: Path, fish: SimulatedCluster) -> None:
+@pytest.mark.parametrize("back", [False, True], ids=["away", "back"])
+def test_a_stop_in_good_order_behind_a_cut_forgets_no_doubt(
+    tmp_path: Path, fish: SimulatedCluster, back: bool
+) -> None:
     async def scenario() -> None:
         home = Home(tmp_path, {"fish": fish}, rows_per_s=PACE)
         operation = await cut_off(home, fish)
-        # the cluster is away: nothing of what is in doubt can be cleared up before the stop
-        async with home.life():
-            pass
+        # little or nothing of what is in doubt is cleared up before the stop
+        home.pace["rows_per_s"] = 2000
+        if back:
+            fish.start_node(0)
+        async with home.life() as life:
+            done = life.shown(operation).counts.done
+            if back:
+                await life.progress(operation, done + 1)
         async with home.life() as life:
             cancelled = await life.act("cancel", operation)
             assert_true(life, fish, cancelled)
