@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from eomd.errors import DiskFullError, FolderDamagedError, NewerFormatError
-from eomd.model import Counts, Model, Operation, PausedBy, State
+from eomd.model import Model, Operation, PausedBy, State
 from eomd.operations.hand_ins import HandIns
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Tools
@@ -120,21 +120,31 @@ class Recovery:
             self._schedule.add(operation, admitted, Checkpoint(State.QUEUED))
 
     async def _look_after(self, operation: Operation) -> None:
-        """Report an operation failed that the ledger holds for unfinished and that cannot go on."""
+        """Tell the end of an operation that the ledger holds for unfinished, and that cannot go on."""
         waiting = self._tools.recorder.waiting.get(operation.id)
-        if waiting is not None and waiting.state.ended:
+        if self._hand_ins.is_under_way(operation.uuid) or (waiting is not None and waiting.state.ended):
             return
+        folder = self._folder_of(operation)
+        ended = await self._end_of(operation, folder)
+        if ended is not None:
+            await self._record(ended)
+            if folder.path.exists():
+                await self._in_thread(folder.ended.touch)
+            self._damaged.pop(operation.id, None)
+
+    async def _end_of(self, operation: Operation, folder: OperationFolder) -> Operation | None:
+        """Return how an operation has ended, or must end; None while it goes on."""
         reason = self._damaged.get(operation.id)
-        if reason is None:
-            if self._hand_ins.is_under_way(operation.uuid) or self._folder_of(operation).path.exists():
-                return
+        if reason is None and folder.ended.exists():
+            # told before, to a ledger that has been brought back from an older copy since
+            try:
+                return (await self._in_thread(_load, operation.id, folder))[0]
+            except FolderDamagedError as error:
+                reason = str(error)
+        if reason is None and not folder.path.exists():
             reason = "its folder is gone from the data folder"
             log.error("its files are gone", extra={"operation": operation.id})
-        counts = _count_unknown(operation)
-        await self._record(replace(operation, state=State.FAILED, message=reason, counts=counts))
-        if operation.id in self._damaged:
-            await self._in_thread(self._folder_of(operation).ended.touch)
-            del self._damaged[operation.id]
+        return None if reason is None else _failed(operation, reason)
 
     def _folder_of(self, operation: Operation) -> OperationFolder:
         return self._tools.data.operation(operation.id)
@@ -165,10 +175,10 @@ def _tokens_may_be_forgotten(operation: Operation, checkpoint: Checkpoint) -> bo
     return _modifies(operation) and checkpoint.started and old and operation.paused_by is not PausedBy.PERSON
 
 
-def _count_unknown(operation: Operation) -> Counts:
-    """Return the counts of an operation without its checkpoint: what may have been changed is uncertain."""
-    known = operation.counts
-    if operation.state is State.QUEUED or not _modifies(operation):
-        return known
-    uncertain = known.total - known.ok - known.failed
-    return replace(known, done=known.total, uncertain=uncertain)
+def _failed(operation: Operation, reason: str) -> Operation:
+    """Return an operation without its checkpoint as failed: what it may have changed is uncertain."""
+    counts = operation.counts
+    if operation.state is not State.QUEUED and _modifies(operation):
+        uncertain = counts.total - counts.ok - counts.failed
+        counts = replace(counts, done=counts.total, uncertain=uncertain)
+    return replace(operation, state=State.FAILED, message=reason, counts=counts)

@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -245,19 +247,24 @@ def test_an_old_modify_that_never_began_goes_on(tmp_path: Path, fish: SimulatedC
 def test_an_operation_of_a_cluster_that_is_gone_waits_for_it(tmp_path: Path, fish: SimulatedCluster) -> None:
     async def scenario() -> None:
         home = Home(tmp_path, {"fish": fish}, rows_per_s=PACE)
-        waits, cancelled, paused = [await stop_on_the_way(home, order("inc")) for _ in range(3)]
+        async with home.life() as life:
+            waits, cancelled, stopped = [await life.hand_in(INC, LONG_CONTENT) for _ in range(3)]
+            for operation in (waits, cancelled, stopped):
+                await life.progress(operation.id, 1)
         del home.clusters["fish"]
         async with home.life() as life:
             view = await life.reach(waits.id, State.PAUSED)
             assert view.paused_by is PausedBy.CLUSTER
             assert (await life.act("cancel", cancelled.id)).state is State.CANCELLED
-            await life.reach(paused.id, State.PAUSED)
+            await life.reach(stopped.id, State.PAUSED)
         home.clusters["fish"] = fish
         async with home.life() as life:
             assert (await life.reach(waits.id)).state is State.SUCCEEDED
-            assert (await life.reach(paused.id)).state is State.SUCCEEDED
+            assert (await life.reach(stopped.id)).state is State.SUCCEEDED
         applied = count_applied(fish.state)
-        assert all(2 <= times <= 3 for times in applied.values())
+        # by the two that went on, and of the third what it had come to
+        assert set(applied) == set(users(LONG))
+        assert set(applied.values()) <= {2, 3}
 
     asyncio.run(scenario())
 
@@ -275,11 +282,8 @@ async def end_unheard(home: Home) -> Operation:
     return ended
 
 
-def forget_end(life_or_home: Home) -> None:
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(life_or_home.data.path / "eomd.db", isolation_level=None)) as ledger:
+def forget_end(home: Home) -> None:
+    with closing(sqlite3.connect(home.data.path / "eomd.db", isolation_level=None)) as ledger:
         ledger.execute(
             "UPDATE define_optgroup SET status = 2, executed = 0, handleres = 0, resultname = NULL"
         )
@@ -294,6 +298,20 @@ def test_an_end_that_the_ledger_has_not_heard_is_told_again(tmp_path: Path, fish
             told = await life.recorded(ended.id)
             assert (told.state, told.counts, told.resultname) == (ended.state, ended.counts, ended.resultname)
             assert life.folder(ended.id).ended.exists()
+        assert count_applied(fish.state) == dict.fromkeys(users(100), 1)
+
+    asyncio.run(scenario())
+
+
+def test_an_end_that_the_ledger_has_forgotten_is_told_again(tmp_path: Path, fish: SimulatedCluster) -> None:
+    async def scenario() -> None:
+        home = Home(tmp_path, {"fish": fish})
+        ended = await end_unheard(home)
+        home.data.operation(ended.id).ended.touch()
+        forget_end(home)
+        async with home.life() as life:
+            told = await life.recorded(ended.id)
+            assert (told.state, told.counts, told.resultname) == (ended.state, ended.counts, ended.resultname)
         assert count_applied(fish.state) == dict.fromkeys(users(100), 1)
 
     asyncio.run(scenario())
