@@ -1,6 +1,7 @@
 """What an earlier life left: operations that go on, hand-ins cut off, and news the ledger has not heard.
 
-Operations with their id go on at once, the ledger up or away. What needs the ledger's word waits for it.
+Operations with their id go on at once, the ledger up or away. What needs the ledger's word waits for it; so
+does a dry run, whose preview would be wrong without the counters' limits.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Recovery:
         self._schedule, self._tools = schedule, tools
         #: ended, as their folders say, which lack the mark that the ledger knows it
         self._untold: list[Operation] = []
+        #: dry runs, until the counters' definitions are known
+        self._dry_runs: list[tuple[Operation, OperationFolder, Checkpoint]] = []
         #: why operations cannot go on for good, by id
         self._damaged: dict[int, str] = {}
 
@@ -70,7 +73,10 @@ class Recovery:
             operation = replace(operation, state=State.PAUSED, paused_by=PausedBy.PERSON, message=message)
             await self._try_to_record(operation)
         log.info("goes on from row %d", checkpoint.rows, extra={"operation": operation.id})
-        self._schedule.add(operation, folder, checkpoint)
+        if operation.order.dry_run:
+            self._dry_runs.append((operation, folder, checkpoint))
+        else:
+            self._schedule.add(operation, folder, checkpoint)
 
     async def _try_to_record(self, operation: Operation) -> None:
         try:
@@ -79,10 +85,12 @@ class Recovery:
             log.warning("its state waits for its next one: %s", error, extra={"operation": operation.id})
 
     async def meet_ledger(self) -> None:
-        """Settle what only the ledger knows. May be repeated.
+        """Settle what only the ledger knows, the definitions being read. May be repeated.
 
         Raises LedgerUnavailableError, DiskFullError.
         """
+        while self._dry_runs:
+            self._schedule.add(*self._dry_runs.pop(0))
         with disk_errors():
             await self._tell_ends()
             for hand_in, folder in await self._in_thread(self._tools.data.staged):

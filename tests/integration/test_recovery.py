@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 from eomd.evt.simulator import SimulatedCluster, SimulatorSettings
-from eomd.model import Counts, Operation, PausedBy, State
-from tests.integration.life import NOWHERE, Home, Life, lines, order, until, users
+from eomd.model import Counts, EidDefinition, Operation, PausedBy, State
+from tests.integration.life import CALLER, NOWHERE, Home, Life, lines, order, until, users
 from tests.journal import count_applied
+from tests.mariadb import MariaDb
 
 INC = order("inc")
 PACE, LONG = 20_000, 30_000
@@ -387,7 +388,7 @@ def test_a_cancel_that_was_cut_off_is_carried_out(tmp_path: Path, fish: Simulate
 
 
 def test_operations_go_on_and_end_before_the_ledger_is_there(
-    tmp_path: Path, fish: SimulatedCluster, mariadb: Any
+    tmp_path: Path, fish: SimulatedCluster, mariadb: MariaDb
 ) -> None:
     url = mariadb.url(mariadb.create_database())
 
@@ -404,6 +405,30 @@ def test_operations_go_on_and_end_before_the_ledger_is_there(
             told = await _met(life, operation.id)
             assert (told.state, told.counts) == (ended.state, ended.counts)
         assert count_applied(fish.state) == dict.fromkeys(users(LONG), 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_dry_run_waits_for_the_counters_limits(
+    tmp_path: Path, fish: SimulatedCluster, mariadb: MariaDb
+) -> None:
+    url = mariadb.url(mariadb.create_database())
+
+    async def scenario() -> None:
+        home = Home(tmp_path, {"fish": fish}, rows_per_s=PACE, ledger={"url": url})
+        async with home.life() as life:
+            await life.desk.put_definitions([], [EidDefinition("fish", 1001, maximum=4)], CALLER)
+            dry = await life.hand_in(order("inc", dry_run=True), LONG_CONTENT)
+            query = await life.hand_in(order(), lines(users(LONG)))
+            for operation in (dry, query):
+                await life.progress(operation.id, LONG // 8)
+        mariadb.kill()
+        async with home.life(met=False) as life:
+            await life.reach(query.id)
+            assert life.shown(dry.id) is None
+            mariadb.start()
+            await _met(life, dry.id)
+            assert {row[1] for row in life.result(dry.id)[1:]} == {"OUT_OF_RANGE"}
 
     asyncio.run(scenario())
 
