@@ -19,8 +19,11 @@ from tornado.httpserver import HTTPServer
 from eomd.config import Settings
 from eomd.errors import ConfigurationError, MigrationRefusedError, UnavailableError
 from eomd.handlers.application import make_application
+from eomd.handlers.views import ReloadView
 from eomd.handover import API, Sign, give_sign
+from eomd.listen import is_local
 from eomd.loop_monitor import LoopMonitor
+from eomd.reconfigure import Reconfiguration
 from eomd.rooms import Rooms, furnish
 from eomd.storage.files import DataFolder
 
@@ -63,8 +66,11 @@ async def _run(
     settings: Settings, data: DataFolder, sockets: Mapping[str, socket.socket], heartbeat: int | None
 ) -> int:
     api = sockets.get(API)
-    rooms = furnish(settings, data, Path(api.getsockname()) if api else None)
-    server = Server(settings, rooms, sockets, heartbeat)
+    api_socket = Path(api.getsockname()) if api else None
+    rooms = furnish(settings, data, api_socket)
+    exposed = not all(is_local(listener) for listener in sockets.values())
+    configuration = Reconfiguration(settings, rooms, api_socket, exposed=exposed)
+    server = Server(configuration, rooms, sockets, heartbeat)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     return await server.run()
@@ -75,12 +81,12 @@ class Server:
 
     def __init__(
         self,
-        settings: Settings,
+        configuration: Reconfiguration,
         rooms: Rooms,
         sockets: Mapping[str, socket.socket],
         heartbeat: int | None,
     ) -> None:
-        self._settings, self._rooms = settings, rooms
+        self._configuration, self._rooms = configuration, rooms
         self._sockets, self._heartbeat = sockets, heartbeat
         self._monitor = LoopMonitor(rooms.context.metrics.observe_lag)
         self._stopping = asyncio.Event()
@@ -105,8 +111,7 @@ class Server:
 
     async def _start(self) -> None:
         self._monitor.start()
-        for cluster in self._rooms.clusters.values():
-            await cluster.start()
+        self._configuration.start()
         await self._rooms.recorder.open()
         await self._rooms.recovery.resume()
         self._spawn(self._join_ledger())
@@ -140,7 +145,7 @@ class Server:
 
     def _listen(self) -> None:
         application = make_application(self._rooms.context)
-        tls = _tls(self._settings)
+        tls = self._configuration.tls
         for name, listener in self._sockets.items():
             server = HTTPServer(
                 application,
@@ -151,6 +156,22 @@ class Server:
             listener.setblocking(False)
             server.add_socket(listener)
             self._https.append(server)
+        self._configuration.on_certificate = self._use_certificate
+        self._rooms.context.reload = self._reload
+
+    async def _reload(self) -> ReloadView:
+        outcome = await self._configuration.reload()
+        return {
+            "taken": outcome.taken,
+            "needs_restart": outcome.needs_restart,
+            "problems": outcome.problems,
+        }
+
+    def _use_certificate(self, tls: ssl.SSLContext) -> None:
+        """Meet new connections with another certificate; those there are keep theirs."""
+        for server in self._https:
+            if server.ssl_options is not None:
+                server.ssl_options = tls
 
     # --- the ledger
 
@@ -174,7 +195,7 @@ class Server:
     async def _prepare_tables(self) -> None:
         while True:
             try:
-                if self._settings.ledger.auto_migrate:
+                if self._configuration.settings.ledger.auto_migrate:
                     await self._rooms.ledger.migrate()
                 elif await self._rooms.ledger.pending_migrations():
                     raise ConfigurationError("the ledger's tables are not up to date: run eomd migrate")
@@ -222,7 +243,7 @@ class Server:
     async def _beat(self, heartbeat: int) -> None:
         """Give a sign of life; end once nobody is there to read it."""
         while give_sign(heartbeat):
-            await asyncio.sleep(self._settings.watchdog.heartbeat_s)
+            await asyncio.sleep(self._configuration.settings.watchdog.heartbeat_s)
         logger.warning("The watchdog has gone; ending")
         self._stopping.set()
 
@@ -258,22 +279,9 @@ class Server:
             await server.close_all_connections()
         context = self._rooms.context
         await context.settle()
-        for cluster in self._rooms.clusters.values():
-            await cluster.close()
+        await self._rooms.fleet.close()
         await self._rooms.recorder.close()
         await self._rooms.ledger.close()
         self._monitor.stop()
         context.receiving.shutdown()
         self._rooms.executors.close()
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    """Raises ConfigurationError for a certificate or key that cannot be used."""
-    if not settings.server.tls_cert:
-        return None
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        tls.load_cert_chain(settings.server.tls_cert, settings.server.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"server.tls_cert, server.tls_key: {error}") from error
-    return tls

@@ -187,6 +187,12 @@ def systemd_sockets(environ: Mapping[str, str]) -> dict[str, socket.socket]:
     return taken
 
 
+def is_local(listener: socket.socket) -> bool:
+    """Tell whether only this machine can connect to a listening socket."""
+    name = listener.getsockname()
+    return listener.family == socket.AF_UNIX or TcpAddress(name[0], name[1]).is_loopback
+
+
 def format_bound(listener: socket.socket) -> str:
     """Return where a listening socket is reached: `127.0.0.1:8600`, `[::1]:8600`, `unix:/path`."""
     name = listener.getsockname()

@@ -27,12 +27,14 @@ from eomd.operations.board import Board
 from eomd.operations.clusters import ClusterOffice
 from eomd.operations.definitions import Definitions
 from eomd.operations.desk import Desk
+from eomd.operations.fleet import Fleet
 from eomd.operations.hand_ins import HandIns
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake
 from eomd.operations.recovery import Recovery
 from eomd.operations.results import Results
 from eomd.operations.retention import Retention
+from eomd.operations.rules import Rules
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Executors, Tools
 from eomd.operations.watch import Watch
@@ -54,6 +56,7 @@ class Rooms:
     ledger: Ledger
     recorder: Recorder
     clusters: Mapping[str, Cluster]
+    fleet: Fleet
     executors: Executors
     hand_ins: HandIns
     schedule: Schedule
@@ -68,35 +71,33 @@ class Rooms:
 def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Rooms:
     """Make the parts of a server whose data folder is locked. Blocks on the disk.
 
-    Raises ConfigurationError for a codec, a password file or a ledger that cannot be used.
+    Raises ConfigurationError for a password file or a ledger that cannot be used.
     """
     metrics = Metrics()
+    rules = make_rules(settings)
     ledger = Ledger(ledger_settings(settings, os.environ))
     recorder = Recorder(ledger, Spool(data.spool))
-    definitions = Definitions(ledger, refuse_unknown=settings.limits.unknown_eids == "refuse")
+    definitions = Definitions(ledger, rules)
     executors = Executors.create()
     board = Board(time.monotonic)
     tools = Tools(
         data=data,
         recorder=recorder,
         executors=executors,
-        min_free_mb=settings.limits.min_free_mb,
+        rules=rules,
         definitions=definitions.of,
         changed=board.changed,
         answered=metrics.rows.count,
     )
-    clusters = _make_clusters(settings, data.origin(), metrics)
-    schedule = Schedule(clusters, tools, board, settings.limits.queued_operations)
+    clusters: dict[str, Cluster] = {}
+    schedule = Schedule(clusters, tools, board)
     tools.window_segments = schedule.window_segments
-    limits = ReadLimits(rows=settings.limits.rows, line_bytes=settings.limits.line_bytes)
-    titles = {name: table.title for name, table in settings.clusters.items()}
     watch = Watch(clusters, ledger)
-    office = ClusterOffice(clusters, titles, definitions, tools, watch)
+    office = ClusterOffice(clusters, definitions, tools, watch)
     office.restore()
-    files_days, log_days = settings.retention.files_days, settings.retention.log_days
-    retention = Retention(ledger, board, tools, files_days, log_days)
+    retention = Retention(ledger, board, tools)
     hand_ins = HandIns(ledger)
-    admission = Admission(ledger, schedule, tools, limits)
+    admission = Admission(ledger, schedule, tools)
     spool = IncidentSpool(data.spool / INCIDENTS)
     incidents = IncidentBook(ledger, spool, data.origin().hex(), executors.serving)
     desk = Desk(
@@ -105,12 +106,11 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         schedule=schedule,
         intake=Intake(ledger, hand_ins, schedule, definitions, tools, admission, clusters),
         definitions_=definitions,
-        results=Results(tools, limits.line_bytes, log_days),
+        results=Results(tools),
         clusters_=office,
         retention=retention,
         audit=Audit(ledger),
         tools=tools,
-        limits=limits,
         watch=watch,
         incidents=incidents,
     )
@@ -119,6 +119,7 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         ledger=ledger,
         recorder=recorder,
         clusters=clusters,
+        fleet=Fleet(clusters, schedule, office, partial(_observe, metrics)),
         executors=executors,
         hand_ins=hand_ins,
         schedule=schedule,
@@ -141,22 +142,32 @@ def ledger_settings(settings: Settings, environ: Mapping[str, str]) -> LedgerSet
     )
 
 
-def _make_clusters(settings: Settings, origin: bytes, metrics: Metrics) -> dict[str, Cluster]:
-    clusters: dict[str, Cluster] = {}
-    for name, table in settings.clusters.items():
-        cluster = Cluster(
-            ClusterSettings(
-                name=name,
-                nodes=table.nodes,
-                codec=load_codec(table.codec),
-                origin=origin,
-                reply_timeout_s=table.reply_timeout_s,
-                rows_per_s=table.rows_per_s,
-            )
+def make_rules(settings: Settings) -> Rules:
+    """Return what operations may do."""
+    limits = settings.limits
+    return Rules(
+        read=ReadLimits(rows=limits.rows, line_bytes=limits.line_bytes),
+        queued_operations_max=limits.queued_operations,
+        min_free_mb=limits.min_free_mb,
+        refuse_unknown_eids=limits.unknown_eids == "refuse",
+        files_days=settings.retention.files_days,
+        log_days=settings.retention.log_days,
+    )
+
+
+def cluster_settings(settings: Settings, origin: bytes) -> dict[str, ClusterSettings]:
+    """Return what the pools are told, by cluster. Raises ConfigurationError for an unknown codec."""
+    return {
+        name: ClusterSettings(
+            name=name,
+            nodes=table.nodes,
+            codec=load_codec(table.codec),
+            origin=origin,
+            reply_timeout_s=table.reply_timeout_s,
+            rows_per_s=table.rows_per_s,
         )
-        cluster.on_request = partial(_observe, metrics, name)
-        clusters[name] = cluster
-    return clusters
+        for name, table in settings.clusters.items()
+    }
 
 
 def _observe(metrics: Metrics, cluster: str, seconds: float, rows: int) -> None:
@@ -164,19 +175,23 @@ def _observe(metrics: Metrics, cluster: str, seconds: float, rows: int) -> None:
 
 
 def _make_context(settings: Settings, desk: Desk, metrics: Metrics, api_socket: Path | None) -> Context:
-    access = AccessSettings(
-        enabled=settings.auth.enabled,
-        mis_networks=parse_networks(settings.auth.mis_networks),
-        trusted_proxies=parse_networks(settings.server.trusted_proxies),
-        owner_uid=os.geteuid(),
-        api_socket=api_socket,
-    )
     return Context(
         desk=desk,
-        access=Access(access, Tokens(desk.ledger)),
+        access=Access(access_settings(settings, api_socket), Tokens(desk.ledger)),
         metrics=metrics,
         receiving=ThreadPoolExecutor(RECEIVING_THREADS, thread_name_prefix="receiving"),
         upload_mb=settings.limits.upload_mb,
         openapi=encode(describe_api(make_routes())),
         commit=commit(),
+    )
+
+
+def access_settings(settings: Settings, api_socket: Path | None, *, exposed: bool = False) -> AccessSettings:
+    """Return how callers are told apart; `exposed`: others than this machine can connect."""
+    return AccessSettings(
+        enabled=settings.auth.enabled or exposed,
+        mis_networks=parse_networks(settings.auth.mis_networks),
+        trusted_proxies=parse_networks(settings.server.trusted_proxies),
+        owner_uid=os.geteuid(),
+        api_socket=api_socket,
     )

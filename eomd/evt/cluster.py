@@ -206,7 +206,9 @@ class Cluster:
 
     def changed(self) -> None:
         greeted = [node.capabilities for node in self._nodes if node.capabilities is not None]
-        self._idempotent = all(Capability.IDEMPOTENT in each for each in greeted) if greeted else None
+        if greeted:
+            # until one of quite other nodes greets, nothing can be sent: what was known stays
+            self._idempotent = all(Capability.IDEMPOTENT in each for each in greeted)
         self._pump_soon()
         self._tell()
 

@@ -109,7 +109,8 @@ class Access:
     """Tells who is asking."""
 
     def __init__(self, settings: AccessSettings, tokens: Tokens) -> None:
-        self._settings = settings
+        #: replaced as a whole
+        self.settings = settings
         self.tokens = tokens
 
     def address(self, request: HTTPServerRequest) -> str:
@@ -120,7 +121,7 @@ class Access:
         address = _peer(request)
         forwarded = ",".join(request.headers.get_list("X-Forwarded-For")).split(",")
         for candidate in reversed(forwarded):
-            if not _within(address, self._settings.trusted_proxies):
+            if not _within(address, self.settings.trusted_proxies):
                 break
             following = _parse_address(candidate.strip())
             if following is None:
@@ -134,7 +135,7 @@ class Access:
         Raises UnauthenticatedError, LedgerUnavailableError.
         """
         address = self.address(request)
-        if not self._settings.enabled:
+        if not self.settings.enabled:
             return Caller("anybody", Role.ADMIN, address)
         own = self.identify_own(request)
         if own is not None:
@@ -142,7 +143,7 @@ class Access:
         token = _bearer(request)
         if token is not None:
             return self._of_token(token, address)
-        if mis and _within(ipaddress.ip_address(address), self._settings.mis_networks):
+        if mis and _within(ipaddress.ip_address(address), self.settings.mis_networks):
             return Caller("mis network", Role.OPERATOR, address)
         raise UnauthenticatedError("send a token: Authorization: Bearer TOKEN")
 
@@ -171,13 +172,13 @@ class Access:
         """Return the uid behind the machine's own socket, where it is the owner's or root's."""
         stream = cast(HTTP1Connection, request.connection).stream
         peer = getattr(stream, "socket", None)
-        if peer is None or peer.family != socket.AF_UNIX or self._settings.api_socket is None:
+        if peer is None or peer.family != socket.AF_UNIX or self.settings.api_socket is None:
             return None
-        if peer.getsockname() != str(self._settings.api_socket):
+        if peer.getsockname() != str(self.settings.api_socket):
             return None
         packed = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _, uid, _ = struct.unpack("3i", packed)
-        return int(uid) if uid in (0, self._settings.owner_uid) else None
+        return int(uid) if uid in (0, self.settings.owner_uid) else None
 
 
 def demand(caller: Caller, role: Role) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,9 +14,13 @@ from eomd import __version__
 from eomd.handlers.access import Access
 from eomd.handlers.download_source import DownloadSource
 from eomd.handlers.metrics import Metrics
-from eomd.handlers.views import HealthView, cluster_view, format_time
+from eomd.handlers.views import HealthView, ReloadView, cluster_view, format_time
 from eomd.model import UNFINISHED, NodeState
 from eomd.operations.desk import Desk, Download
+
+
+async def _nothing_to_reload() -> ReloadView:
+    return {"taken": [], "needs_restart": [], "problems": ["the server is starting"]}
 
 
 @dataclass(slots=True)
@@ -33,6 +37,8 @@ class Context:
     openapi: bytes
     #: of the source this was built from
     commit: str
+    #: reads the configuration again
+    reload: Callable[[], Awaitable[ReloadView]] = _nothing_to_reload
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     #: set once: no new hand-ins, streams end
     draining: asyncio.Event = field(default_factory=asyncio.Event)

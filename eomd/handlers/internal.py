@@ -54,6 +54,13 @@ class RecycleHandler(InternalHandler):
         self.answer(None)
 
 
+class ReloadHandler(InternalHandler):
+    """POST: read the configuration again. Answers with what is in force now and what waits for a restart."""
+
+    async def post(self) -> None:
+        self.answer(await self.context.reload())
+
+
 class IncidentNewsHandler(InternalHandler):
     """POST: there is something new in the incidents' spool."""
 

@@ -11,7 +11,7 @@ from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
 from eomd.handlers.hand_in import HandInHandler
 from eomd.handlers.health import HealthHandler
 from eomd.handlers.incidents import IncidentsHandler
-from eomd.handlers.internal import IncidentNewsHandler, RecycleHandler, WatchHandler
+from eomd.handlers.internal import IncidentNewsHandler, RecycleHandler, ReloadHandler, WatchHandler
 from eomd.handlers.metrics_page import MetricsHandler
 from eomd.handlers.nosdata import DefinitionsHandler
 from eomd.handlers.openapi import OpenApiHandler
@@ -224,5 +224,6 @@ def _internal_routes() -> list[Route]:
     return [
         internal("watch", WatchHandler, "PUT", "Say what the watchdog sees"),
         internal("recycle", RecycleHandler, "POST", "Replace a pool's connections"),
+        internal("reload", ReloadHandler, "POST", "Have the configuration read again"),
         internal("incidents", IncidentNewsHandler, "POST", "Have the incidents' spool looked into"),
     ]

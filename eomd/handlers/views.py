@@ -190,6 +190,16 @@ class HealthView(TypedDict):
     components: NotRequired[dict[str, Any]]
 
 
+class ReloadView(TypedDict):
+    """What became of the configuration, read anew. With problems nothing of it was taken."""
+
+    #: keys
+    taken: list[str]
+    #: keys
+    needs_restart: list[str]
+    problems: list[str]
+
+
 class RootView(TypedDict):
     service: str
     version: str

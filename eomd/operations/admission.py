@@ -21,7 +21,7 @@ from eomd.operations.schedule import Schedule
 from eomd.operations.story import format_hand_in, tell
 from eomd.operations.tools import Tools
 from eomd.storage.checkpoint import Checkpoint, Manifest
-from eomd.storage.csv_reader import ReadLimits, read_source
+from eomd.storage.csv_reader import read_source
 from eomd.storage.files import OperationFolder
 from eomd.storage.ledger import Ledger, NewOperation
 
@@ -44,8 +44,8 @@ class Staged:
 class Admission:
     """Makes operations of hand-ins; decides nothing about them."""
 
-    def __init__(self, ledger: Ledger, schedule: Schedule, tools: Tools, limits: ReadLimits) -> None:
-        self._ledger, self._schedule, self._tools, self._limits = ledger, schedule, tools, limits
+    def __init__(self, ledger: Ledger, schedule: Schedule, tools: Tools) -> None:
+        self._ledger, self._schedule, self._tools = ledger, schedule, tools
 
     async def stage(
         self,
@@ -76,7 +76,7 @@ class Admission:
     ) -> tuple[Manifest, str | None]:
         """Put source, rows and manifest into the folder and on the disk."""
         place(folder)
-        facts = read_source(folder.source, order, self._limits, folder.rows)
+        facts = read_source(folder.source, order, self._tools.rules.read, folder.rows)
         sync_file(folder.source)
         number = secrets.randbelow(2**63 - 1) + 1
         manifest = Manifest(hand_in, number, order, facts.rows, original_name, datetime.now(UTC))

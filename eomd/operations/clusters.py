@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from eomd.durable import write_atomically
 from eomd.errors import ConfigurationError, NotFoundError
-from eomd.evt.cluster import Cluster, NodeView
+from eomd.evt.cluster import Cluster, ClusterSettings, NodeView
 from eomd.operations.definitions import Definitions
 from eomd.operations.tools import Tools
 from eomd.operations.watch import Sight, Watch
@@ -48,22 +48,30 @@ class ClusterOffice:
     def __init__(
         self,
         clusters: Mapping[str, Cluster],
-        titles: Mapping[str, str],
         definitions: Definitions,
         tools: Tools,
         watch: Watch,
     ) -> None:
-        self._clusters, self._titles, self._definitions, self._tools = clusters, titles, definitions, tools
+        self._clusters, self._definitions, self._tools = clusters, definitions, tools
         self._watch = watch
         self._path = tools.data.path / "clusters.json"
+        self._wishes: dict[str, dict[str, int | bool]] = {}
         self._changing = asyncio.Lock()
+        #: as configured, by cluster; empty: see the ledger's
+        self.titles: Mapping[str, str] = {}
 
     def restore(self) -> None:
-        """Set again what a person set in an earlier life. Blocks; raises ConfigurationError."""
-        for name, wish in _read(self._path).items():
-            if (cluster := self._clusters.get(name)) is not None:
-                cluster.rows_per_s = int(wish.get("rows_per_s", cluster.rows_per_s))
-                cluster.drained = bool(wish.get("drain", False))
+        """Remember what a person set in an earlier life. Blocks; raises ConfigurationError."""
+        self._wishes = _read(self._path)
+
+    def paced(self, settings: ClusterSettings) -> ClusterSettings:
+        """Return a cluster's settings with the pace that a person set."""
+        pace = self._wishes.get(settings.name, {}).get("rows_per_s", settings.rows_per_s)
+        return replace(settings, rows_per_s=int(pace))
+
+    def is_drained(self, name: str) -> bool:
+        """Tell whether a person wants this cluster drained."""
+        return bool(self._wishes.get(name, {}).get("drain", False))
 
     def views(self) -> list[ClusterView]:
         return [self._view(name) for name in sorted(self._clusters)]
@@ -71,7 +79,7 @@ class ClusterOffice:
     def _view(self, name: str) -> ClusterView:
         cluster = self._clusters[name]
         nodes = cluster.nodes()
-        title = self._titles.get(name) or self._definitions.title(name) or name
+        title = self.titles.get(name) or self._definitions.title(name) or name
         return ClusterView(
             name=name,
             title=title,
@@ -100,7 +108,9 @@ class ClusterOffice:
         kept = {key: value for key, value in wish.items() if value is not None}
         loop = asyncio.get_running_loop()
         async with self._changing:
-            await loop.run_in_executor(self._tools.executors.running, partial(_keep, self._path, name, kept))
+            wishes = {**self._wishes, name: self._wishes.get(name, {}) | kept}
+            await loop.run_in_executor(self._tools.executors.running, partial(_keep, self._path, wishes))
+            self._wishes = wishes
             if rows_per_s is not None:
                 cluster.rows_per_s = rows_per_s
             if drain is not None:
@@ -126,7 +136,5 @@ def _parse_wish(wish: dict[str, object]) -> dict[str, int | bool]:
     return cast(dict[str, int | bool], wish)
 
 
-def _keep(path: Path, name: str, wish: dict[str, int | bool]) -> None:
-    wishes = _read(path)
-    wishes[name] = wishes.get(name, {}) | wish
+def _keep(path: Path, wishes: dict[str, dict[str, int | bool]]) -> None:
     write_atomically(path, json.dumps(wishes, indent=1).encode())

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from eomd.errors import FieldProblem, InvalidConfigError
 from eomd.model import ClusterTitle, EidDefinition
+from eomd.operations.rules import Rules
 from eomd.storage.ledger import Ledger
 
 
 class Definitions:
     """EIDs and titles by cluster."""
 
-    def __init__(self, ledger: Ledger, *, refuse_unknown: bool) -> None:
-        self._ledger, self._refuse_unknown = ledger, refuse_unknown
+    def __init__(self, ledger: Ledger, rules: Rules) -> None:
+        self._ledger, self._rules = ledger, rules
         self._titles: dict[str, str] = {}
         self._eids: dict[str, dict[int, EidDefinition]] = {}
 
@@ -40,7 +41,8 @@ class Definitions:
     def check(self, cluster: str, eids: Sequence[int]) -> None:
         """Raises InvalidConfigError for EIDs that are not listed, where the cluster has any listed."""
         listed = self.of(cluster)
-        unknown = [eid for eid in eids if eid not in listed] if listed and self._refuse_unknown else []
+        strict = listed and self._rules.refuse_unknown_eids
+        unknown = [eid for eid in eids if eid not in listed] if strict else []
         if unknown:
             names = ", ".join(map(str, unknown))
             reason = f"not defined for cluster {cluster}: {names} (limits.unknown_eids = refuse)"

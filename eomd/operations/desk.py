@@ -29,7 +29,7 @@ from eomd.operations.retention import Retention
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Tools
 from eomd.operations.watch import Watch
-from eomd.storage.csv_reader import ReadLimits, inspect_source
+from eomd.storage.csv_reader import inspect_source
 from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger, OperationFilter
 
@@ -50,7 +50,6 @@ class Desk:
     retention: Retention
     audit: Audit
     tools: Tools
-    limits: ReadLimits
     watch: Watch
     incidents: IncidentBook
 
@@ -97,7 +96,7 @@ class Desk:
 
     async def upload(self, path: Path, original_name: str) -> dict[str, Any]:
         """Keep a file for later hand-ins and tell what it is."""
-        inspection = await self._serve(inspect_source, path, self.limits)
+        inspection = await self._serve(inspect_source, path, self.tools.rules.read)
         kept = self.tools.data.new_upload()
         await self._serve(_keep_upload, path, kept, original_name)
         return {"sourcename": kept.name, **asdict(inspection)}
@@ -220,7 +219,10 @@ class Desk:
             },
             "clusters": {view.name: view.state for view in self.clusters()},
             "operations": {"queued": self.schedule.queued, "running": self.schedule.running},
-            "disk": {"free_mb": round(self.tools.data.free_mb()), "min_free_mb": self.tools.min_free_mb},
+            "disk": {
+                "free_mb": round(self.tools.data.free_mb()),
+                "min_free_mb": self.tools.rules.min_free_mb,
+            },
             **self.watch.components(),
         }
 

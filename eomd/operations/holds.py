@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from eomd.evt.cluster import Cluster
 from eomd.model import PausedBy
+from eomd.operations.absent import AbsentCluster
 
 #: how long a cluster may be out of reach before its operations show as paused
 UNREACHABLE_GRACE_S = 1.0
@@ -54,7 +55,8 @@ class Holds:
 
     async def _usable_in_time(self, moved: asyncio.Event) -> bool:
         """Tell whether the cluster can be used; one that was used until now has a moment to come back."""
-        grace_s = 0.0 if PausedBy.CLUSTER in self._reasons else UNREACHABLE_GRACE_S
+        unexpected = PausedBy.CLUSTER not in self._reasons and not isinstance(self._cluster, AbsentCluster)
+        grace_s = UNREACHABLE_GRACE_S if unexpected else 0.0
         try:
             async with asyncio.timeout(grace_s):
                 while not self._usable():
@@ -69,6 +71,8 @@ class Holds:
 
     def _why_unusable(self) -> str:
         name = self._cluster.name
+        if isinstance(self._cluster, AbsentCluster):
+            return f"cluster {name} is not configured; goes on when it is"
         if self._cluster.drained:
             return f"cluster {name} is drained; goes on when it is taken back"
         return f"no node of cluster {name} can be reached; goes on by itself"

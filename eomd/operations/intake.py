@@ -93,7 +93,7 @@ class Intake:
 
     async def check_space(self, wanted_mb: float = 0.0) -> None:
         """Raises DiskFullError while less than twice `limits.min_free_mb` would stay free."""
-        least = 2 * self._tools.min_free_mb
+        least = 2 * self._tools.rules.min_free_mb
         free = await self._in_thread(self._tools.data.free_mb)
         if free - wanted_mb < least:
             raise DiskFullError(f"{free:.0f} MB free; hand-ins need twice limits.min_free_mb = {least} MB")

@@ -54,8 +54,9 @@ class Keeper:
 
     async def append(self, segment: Segment, until: int) -> None:
         """Write decided rows; below `min_free_mb` wait first: the rest is the reserve of ledger and spool."""
-        while await self.in_thread(self._tools.data.free_mb) < self._tools.min_free_mb:
-            await self._wait(f"less than limits.min_free_mb = {self._tools.min_free_mb} MB free")
+        rules = self._tools.rules
+        while await self.in_thread(self._tools.data.free_mb) < rules.min_free_mb:
+            await self._wait(f"less than limits.min_free_mb = {rules.min_free_mb} MB free")
         await self.on_disk(self.opened().append, segment, until)
 
     async def save(self, compose: Callable[[], Checkpoint]) -> None:

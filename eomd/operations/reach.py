@@ -19,6 +19,8 @@ class Reach:
 
     def __init__(self, feed: Feed, cluster: Cluster, kept: Checkpoint) -> None:
         self._feed, self._cluster, self._kept = feed, cluster, kept
+        #: whether tokens were remembered, for a time in which no cluster is there to tell
+        self._idempotent = kept.protected
         #: without tokens: rows from here on were not sent
         self.promised = None if kept.protected else kept.sent_until
         #: with tokens, nothing being on its way: rows from here on were not sent
@@ -29,7 +31,15 @@ class Reach:
     @property
     def protected(self) -> bool:
         """Sending a row again can do no harm. Once it could, the rest of the operation is held to that."""
-        return not self._feed.modifies or (self._cluster.idempotent is True and self.promised is None)
+        known = self._cluster.idempotent
+        idempotent = self._idempotent if known is None else known
+        return not self._feed.modifies or (idempotent and self.promised is None)
+
+    def meet(self, cluster: Cluster) -> None:
+        """Go by another pool from now on. Nothing may be in flight."""
+        known = self._cluster.idempotent
+        self._idempotent = self._idempotent if known is None else known
+        self._cluster = cluster
 
     @property
     def sent_until(self) -> int | None:

@@ -50,9 +50,8 @@ class Download:
 class Results:
     """Finds and reads an operation's files, in an executor."""
 
-    def __init__(self, tools: Tools, line_bytes_max: int, log_days: int) -> None:
-        """`log_days`: after so long retention has removed an operation's log; 0: never."""
-        self._tools, self._line_bytes_max, self._log_days = tools, line_bytes_max, log_days
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
         #: a summary reads a whole file twice: one at a time, and the others' threads stay free
         self._summarizing = asyncio.Lock()
 
@@ -80,9 +79,10 @@ class Results:
 
     def _removed(self, operation: Operation, name: str) -> datetime | None:
         """Return when retention removed a file that is not there; None where it was not retention."""
-        if operation.removed_time is not None or name != operation.logname or not self._log_days:
+        days = self._tools.rules.log_days
+        if operation.removed_time is not None or name != operation.logname or not days:
             return operation.removed_time
-        due = operation.last_modify_time + timedelta(days=self._log_days)
+        due = operation.last_modify_time + timedelta(days=days)
         return due if operation.state.ended and due < datetime.now(UTC) else None
 
     def _describe(self, operation: Operation, path: Path, failed_only: bool, bom: bool) -> Download:
@@ -99,7 +99,7 @@ class Results:
             modified=datetime.fromtimestamp(status.st_mtime, UTC),
             save_as=_save_as(operation, kind, failed_only),
             content_type=_content_type(kind),
-            line_bytes_max=self._line_bytes_max,
+            line_bytes_max=self._tools.rules.read.line_bytes,
             failed_only=failed_only,
         )
 
@@ -117,7 +117,7 @@ class Results:
             return await self._in_thread(_summarize_once, self._reader(path), kept)
 
     def _reader(self, path: Path) -> ResultReader:
-        return ResultReader(path, self._line_bytes_max)
+        return ResultReader(path, self._tools.rules.read.line_bytes)
 
     def _result(self, operation: Operation) -> Path:
         if operation.resultname is None:

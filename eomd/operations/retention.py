@@ -27,10 +27,12 @@ UPLOAD_AGE = timedelta(hours=24)
 class Retention:
     """Removes files, never rows of the ledger."""
 
-    def __init__(self, ledger: Ledger, board: Board, tools: Tools, files_days: int, log_days: int) -> None:
-        """0 days: for good."""
+    def __init__(self, ledger: Ledger, board: Board, tools: Tools) -> None:
         self._ledger, self._board, self._tools = ledger, board, tools
-        self._files_age, self._log_age = _age(files_days), _age(log_days)
+
+    @property
+    def _files_age(self) -> timedelta | None:
+        return _age(self._tools.rules.files_days)
 
     async def retire(self, now: datetime | None = None) -> int:
         """Remove what is due; return how many operations lost their files.
@@ -40,7 +42,8 @@ class Retention:
         now = now or datetime.now(UTC)
         await self._in_thread(self._remove_uploads, now)
         await self._in_thread(self._remove_logs, now)
-        return 0 if self._files_age is None else await self._remove_operations(now, self._files_age)
+        age = self._files_age
+        return 0 if age is None else await self._remove_operations(now, age)
 
     async def _remove_operations(self, now: datetime, age: timedelta) -> int:
         removed, before = 0, now - age
@@ -74,10 +77,11 @@ class Retention:
 
     def _remove_logs(self, now: datetime) -> None:
         """Remove logs that nobody has written to for `log_days`."""
+        age = _age(self._tools.rules.log_days)
         for path in self._tools.data.files.glob("*-log.txt"):
             identity = parse_stored_name(path.name)
             if identity is not None and not self._is_unfinished(identity):
-                _remove_if_older(path, self._log_age, now)
+                _remove_if_older(path, age, now)
 
     def _remove_uploads(self, now: datetime) -> None:
         for upload in self._tools.data.uploads():
@@ -90,6 +94,7 @@ class Retention:
 
 
 def _age(days: int) -> timedelta | None:
+    """Return None, never, for 0 days."""
     return timedelta(days=days) if days else None
 
 

@@ -49,9 +49,11 @@ class Wish(IntEnum):
     """How the work is to end before its last row; of several the highest counts."""
 
     NONE = 0
-    DRAIN = 1
-    PAUSE = 2
-    CANCEL = 3
+    #: to go on with another pool
+    MOVE = 1
+    DRAIN = 2
+    PAUSE = 3
+    CANCEL = 4
 
 
 class Runner:
@@ -93,6 +95,16 @@ class Runner:
         self._wish = max(self._wish, wish)
         self._keeper.hurry = True
         self._wake_all()
+
+    @property
+    def cluster(self) -> Cluster:
+        """The pool that it works with."""
+        return self._cluster
+
+    def meet(self, cluster: Cluster) -> None:
+        """Work with another pool from the next run on. Not while it runs."""
+        self._reach.meet(cluster)
+        self._cluster, self._holds = cluster, Holds(cluster, self._show_hold)
 
     @property
     def patience_s(self) -> float:

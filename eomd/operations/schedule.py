@@ -35,14 +35,14 @@ _PERSONAL = (PausedBy.PERSON, PausedBy.BRAKE, PausedBy.CANARY)
 class Schedule:
     """Every operation that has not ended, queued, running or paused."""
 
-    def __init__(
-        self, clusters: Mapping[str, Cluster], tools: Tools, board: Board, queued_operations_max: int
-    ) -> None:
+    def __init__(self, clusters: Mapping[str, Cluster], tools: Tools, board: Board) -> None:
         self._clusters, self._tools, self._board = clusters, tools, board
-        self._queued_max = queued_operations_max
         self._runners: dict[int, Runner] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._queues: dict[str, OrderedDict[int, Runner]] = {}
+        self._absent: dict[str, AbsentCluster] = {}
+        #: clusters whose operations are just moved to another pool
+        self._moving: dict[str, asyncio.Lock] = {}
         self._draining = False
 
     @property
@@ -59,13 +59,13 @@ class Schedule:
 
     def check_room(self) -> None:
         """Raises QueueFullError while `limits.queued_operations` wait."""
-        if self.queued >= self._queued_max:
-            raise QueueFullError(f"limits.queued_operations = {self._queued_max} operations wait already")
+        most = self._tools.rules.queued_operations_max
+        if self.queued >= most:
+            raise QueueFullError(f"limits.queued_operations = {most} operations wait already")
 
     def add(self, operation: Operation, folder: OperationFolder, checkpoint: Checkpoint) -> None:
         """Take an admitted operation, new or found at start."""
-        name = operation.order.cluster
-        cluster = self._clusters.get(name) or cast(Cluster, AbsentCluster(name))
+        cluster = self._find_pool(operation.order.cluster)
         runner = Runner(operation, folder, checkpoint, cluster, self._tools)
         self._runners[operation.id] = runner
         self._board.add(operation.id, runner.view)
@@ -75,6 +75,10 @@ class Schedule:
         elif operation.state is not State.PAUSED or operation.paused_by not in _PERSONAL:
             self._queue(runner)
 
+    def _find_pool(self, name: str) -> Cluster:
+        """Return the pool that a cluster's name stands for now."""
+        return self._clusters.get(name) or cast(Cluster, self._absent.setdefault(name, AbsentCluster(name)))
+
     def _queue(self, runner: Runner) -> None:
         name = runner.operation.order.cluster
         self._queues.setdefault(name, OrderedDict())[runner.operation.id] = runner
@@ -82,7 +86,8 @@ class Schedule:
 
     def _start_next(self, cluster: str) -> None:
         queue = self._queues.get(cluster)
-        while queue and not self._draining and self._running_of(cluster) < RUNNING_MAX:
+        moving = cluster in self._moving and self._moving[cluster].locked()
+        while queue and not moving and not self._draining and self._running_of(cluster) < RUNNING_MAX:
             _, runner = queue.popitem(last=False)
             self._start(runner)
 
@@ -158,6 +163,43 @@ class Schedule:
         runner.stop(wish)
         await asyncio.wait({task}, timeout=runner.patience_s)
         return True
+
+    async def change_pool(self, name: str) -> None:
+        """Let the operations of a cluster go on with the pool that its name stands for now.
+
+        Those that run come to a stop between requests first: the old pool is free of them afterwards. Without
+        a pool they wait, as paused by their cluster.
+        """
+        async with self._moving.setdefault(name, asyncio.Lock()):
+            while movers := self._find_movers(name):
+                running = [runner for runner in movers if runner.operation.id in self._tasks]
+                await self._halt(running)
+                # the last is put first, so that they start in the order of their ids again
+                for runner in sorted(movers, key=lambda r: r.operation.id, reverse=True):
+                    self._move(runner, requeue=runner in running)
+        self._start_next(name)
+
+    def _find_movers(self, name: str) -> list[Runner]:
+        pool = self._find_pool(name)
+        of_cluster = (r for r in self._runners.values() if r.operation.order.cluster == name)
+        return [runner for runner in of_cluster if runner.cluster is not pool]
+
+    async def _halt(self, runners: list[Runner]) -> None:
+        for runner in runners:
+            runner.stop(Wish.MOVE)
+        if tasks := {self._tasks[runner.operation.id] for runner in runners}:
+            await asyncio.wait(tasks)
+
+    def _move(self, runner: Runner, *, requeue: bool) -> None:
+        operation = runner.operation
+        if operation.id in self._tasks or operation.state.ended:
+            # a person has cancelled it meanwhile
+            return
+        runner.meet(self._find_pool(operation.order.cluster))
+        if requeue and operation.paused_by not in _PERSONAL:
+            queue = self._queues.setdefault(operation.order.cluster, OrderedDict())
+            queue[operation.id] = runner
+            queue.move_to_end(operation.id, last=False)
 
     async def drain(self) -> None:
         """Stop all work between requests; what is done is on disk, the rest goes on at the next start."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from eomd.evt.codec import U8
 from eomd.model import EidDefinition, Operation
+from eomd.operations.rules import Rules
 from eomd.storage.files import DataFolder
 from eomd.storage.recorder import Recorder
 
@@ -47,8 +48,7 @@ class Tools:
     data: DataFolder
     recorder: Recorder
     executors: Executors
-    #: pause below so much free space
-    min_free_mb: int
+    rules: Rules
     #: the EID definitions of a cluster, for dry runs
     definitions: Callable[[str], Mapping[int, EidDefinition]]
     #: told of every new view of an operation

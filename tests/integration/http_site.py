@@ -20,6 +20,7 @@ from eomd.config import Settings
 from eomd.evt.simulator import SimulatedCluster
 from eomd.listen import TcpAddress, open_sockets
 from eomd.model import Role
+from eomd.reconfigure import Reconfiguration
 from eomd.rooms import Rooms, furnish
 from eomd.storage.files import DataFolder
 
@@ -143,7 +144,8 @@ class Site:
         try:
             self.data.create()
             self.rooms = furnish(self.settings, self.data, Path(self.api))
-            self._server = Server(self.settings, self.rooms, self._sockets, None)
+            configuration = Reconfiguration(self.settings, self.rooms, Path(self.api))
+            self._server = Server(configuration, self.rooms, self._sockets, None)
             return await self._server.run()
         finally:
             self.data.unlock()

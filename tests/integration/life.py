@@ -15,6 +15,7 @@ from eomd.config import Settings
 from eomd.evt.simulator import SimulatedCluster
 from eomd.model import Mode, Model, Operation, Order, Role, State
 from eomd.operations.desk import Caller, Desk
+from eomd.reconfigure import Outcome, Reconfiguration
 from eomd.rooms import Rooms, furnish
 from eomd.storage.files import DataFolder, OperationFolder
 
@@ -55,8 +56,12 @@ def order(mode: str | None = None, **changes: Any) -> Order:
 class Life:
     """One life of a server."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self.rooms = rooms
+    def __init__(self, rooms: Rooms, configuration: Reconfiguration) -> None:
+        self.rooms, self.configuration = rooms, configuration
+
+    def reconfigure(self, settings: Settings) -> Outcome:
+        """Take other settings, as a reload does."""
+        return self.configuration.take(self.configuration.prepare(settings))
 
     @property
     def desk(self) -> Desk:
@@ -176,12 +181,13 @@ class Home:
     async def _served(self, met: bool) -> AsyncIterator[Life]:
         self.data.create()
         rooms = furnish(self.settings(), self.data, None)
-        server = Server(self.settings(), rooms, {}, None)
+        configuration = Reconfiguration(self.settings(), rooms, None)
+        server = Server(configuration, rooms, {}, None)
         running = asyncio.create_task(server.run())
         try:
             if met:
                 await until(lambda: not rooms.hand_ins.in_doubt or running.done(), "the ledger is met")
-            yield Life(rooms)
+            yield Life(rooms, configuration)
         finally:
             server.stop()
             assert await running == 0

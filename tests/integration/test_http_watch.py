@@ -20,7 +20,7 @@ from tests.integration.http_site import Answer, Site, open_site, wait_until
 
 START = datetime(2025, 1, 1, 8, 0, tzinfo=UTC)
 SINCE = START.isoformat()
-INTERNAL = ["/internal/watch", "/internal/recycle", "/internal/incidents"]
+INTERNAL = ["/internal/watch", "/internal/recycle", "/internal/reload", "/internal/incidents"]
 
 
 @pytest.fixture

@@ -162,14 +162,15 @@ def test_an_answer_that_cannot_be_taken_ends_its_operation_and_leaves_its_rows_i
             operation = await life.hand_in(INC, LONG_CONTENT)
             await life.progress(operation.id, 1)
             # the writer waits for space while it happens
-            life.desk.tools.min_free_mb, enough = 10**9, life.desk.tools.min_free_mb
+            rules = life.desk.tools.rules
+            rules.min_free_mb, enough = 10**9, rules.min_free_mb
             await life.reach(operation.id, State.PAUSED)
             feed = life.rooms.schedule._runners[operation.id].feed
             rows = feed.take(7)
             assert rows is not None
             nothing = np.zeros(7, np.uint8)
             feed.settle(rows.index, nothing, nothing, np.zeros((7, 2), np.int64), None)
-            life.desk.tools.min_free_mb = enough
+            rules.min_free_mb = enough
             failed = await life.reach(operation.id)
             assert failed.state is State.FAILED
             lines = life.result(operation.id)[1:]

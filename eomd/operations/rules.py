@@ -1,0 +1,32 @@
+"""What the configuration lets operations do: one record that all of them read at each use, so that a reload
+takes effect at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from eomd.storage.csv_reader import ReadLimits
+
+
+@dataclass(slots=True)
+class Rules:
+    """Shared by all parts of the operations room; only `become` changes it."""
+
+    #: of a file handed in
+    read: ReadLimits
+    #: waiting operations; one more is refused
+    queued_operations_max: int
+    #: operations pause below so much free space, hand-ins are refused below twice that
+    min_free_mb: int
+    #: EIDs that are not listed for a cluster that has any listed
+    refuse_unknown_eids: bool
+    #: sources and results are kept so long; 0: for good
+    files_days: int
+    #: logs are kept so long; 0: for good
+    log_days: int
+
+    def become(self, other: Rules) -> None:
+        """Take over every rule of another record."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(other, field.name))
