@@ -285,3 +285,4 @@ class Server:
         self._monitor.stop()
         context.receiving.shutdown()
         self._rooms.executors.close()
+        gc.unfreeze()
