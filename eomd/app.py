@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from eomd.config import Settings
 from eomd.errors import ConfigurationError, MigrationRefusedError, UnavailableError
 from eomd.handlers.application import make_application
 from eomd.handlers.views import ReloadView
-from eomd.handover import API, Sign, give_sign
+from eomd.handover import API, Heartbeat, Sign
+from eomd.heartbeat import Heart
 from eomd.listen import is_local
 from eomd.loop_monitor import LoopMonitor
 from eomd.reconfigure import Reconfiguration
@@ -46,10 +47,16 @@ HEADER_BYTES_MAX = 32 * 1024
 IDLE_S_MAX = 75.0
 
 
-def run(settings: Settings, sockets: Mapping[str, socket.socket], heartbeat: int | None) -> int:
+def run(
+    settings: Settings,
+    sockets: Mapping[str, socket.socket],
+    heartbeat: int | None,
+    on_handover: Callable[[], None],
+) -> int:
     """Serve on these listening sockets until a signal, or until nobody reads the heartbeat; the exit code.
 
     `sockets`: the one named `api` is the machine's own, each other one is HTTP. They are closed at the end.
+    `on_handover` is called once this server writes nothing any more: another one may take over.
     Raises FolderInUseError while another server holds the data folder, ConfigurationError.
     """
     sys.setswitchinterval(SWITCH_S)
@@ -57,20 +64,24 @@ def run(settings: Settings, sockets: Mapping[str, socket.socket], heartbeat: int
     data.lock()
     try:
         data.create()
-        return asyncio.run(_run(settings, data, sockets, heartbeat))
+        return asyncio.run(_run(settings, data, sockets, heartbeat, on_handover))
     finally:
         data.unlock()
 
 
 async def _run(
-    settings: Settings, data: DataFolder, sockets: Mapping[str, socket.socket], heartbeat: int | None
+    settings: Settings,
+    data: DataFolder,
+    sockets: Mapping[str, socket.socket],
+    heartbeat: int | None,
+    on_handover: Callable[[], None],
 ) -> int:
     api = sockets.get(API)
     api_socket = Path(api.getsockname()) if api else None
     rooms = furnish(settings, data, api_socket)
     exposed = not all(is_local(listener) for listener in sockets.values())
     configuration = Reconfiguration(settings, rooms, api_socket, exposed=exposed)
-    server = Server(configuration, rooms, sockets, heartbeat)
+    server = Server(configuration, rooms, sockets, heartbeat, on_handover)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     return await server.run()
@@ -85,9 +96,11 @@ class Server:
         rooms: Rooms,
         sockets: Mapping[str, socket.socket],
         heartbeat: int | None,
+        on_handover: Callable[[], None] = lambda: None,
     ) -> None:
         self._configuration, self._rooms = configuration, rooms
-        self._sockets, self._heartbeat = sockets, heartbeat
+        self._sockets, self._on_handover = sockets, on_handover
+        self._heart = Heart(heartbeat, self._take_pulse, self._heartbeat_s)
         self._monitor = LoopMonitor(rooms.context.metrics.observe_lag)
         self._stopping = asyncio.Event()
         #: set once the ledger has been joined, or has been found to be away
@@ -98,11 +111,13 @@ class Server:
 
     async def run(self) -> int:
         """Start, serve, drain; return the exit code."""
+        beating = asyncio.create_task(self._beat())
         try:
             await self._start()
             await self._stopping.wait()
         finally:
             await self._drain()
+            beating.cancel()
         return self._exit_code
 
     def stop(self) -> None:
@@ -125,9 +140,7 @@ class Server:
         # what is there now stays: the collector need not look at it again
         gc.freeze()
         self._spawn(self._retire())
-        if self._heartbeat is not None:
-            give_sign(self._heartbeat, Sign.READY)
-            self._spawn(self._beat(self._heartbeat))
+        self._heart.say(Sign.READY)
         logger.info("Ready")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -181,6 +194,7 @@ class Server:
             await self._prepare_tables()
         except (MigrationRefusedError, ConfigurationError) as error:
             logger.error("The ledger cannot be used: %s", error)
+            self._heart.say(Sign.REFUSED, str(error))
             self._exit_code = EXIT_CONFIGURATION
             self._stopping.set()
             self._ledger_tried.set()
@@ -240,49 +254,86 @@ class Server:
 
     # --- the watchdog
 
-    async def _beat(self, heartbeat: int) -> None:
-        """Give a sign of life; end once nobody is there to read it."""
-        while give_sign(heartbeat):
-            await asyncio.sleep(self._configuration.settings.watchdog.heartbeat_s)
-        logger.warning("The watchdog has gone; ending")
-        self._stopping.set()
+    async def _beat(self) -> None:
+        """Give signs of life; end once nobody is there to read them."""
+        await self._heart.beat()
+        if self._heart.watched:
+            logger.warning("The watchdog has gone; ending")
+            self._stopping.set()
+
+    def _heartbeat_s(self) -> float:
+        return self._configuration.settings.watchdog.heartbeat_s
+
+    def _take_pulse(self, sign: Sign) -> Heartbeat:
+        sent_s = [s for c in self._rooms.clusters.values() if (s := c.oldest_sent_s) is not None]
+        latency_ms = self._rooms.ledger.state.latency_ms
+        return Heartbeat(
+            sign,
+            lag_s=round(self._monitor.take_worst(), 4),
+            rows_answered=self._rooms.context.metrics.rows.total,
+            oldest_s=round(asyncio.get_running_loop().time() - min(sent_s), 3) if sent_s else None,
+            ledger_s=None if latency_ms is None else latency_ms / 1000,
+        )
 
     # --- the end
 
     async def _drain(self) -> None:
-        """Take nothing new, let what runs come to a stop, close everything."""
+        """Take nothing new, let what runs come to rest, hand over, answer who still waits, close all."""
         logger.info("Draining")
-        if self._heartbeat is not None:
-            give_sign(self._heartbeat, Sign.DRAINING)
+        self._heart.say(Sign.DRAINING)
         context = self._rooms.context
         context.draining.set()
         self._rooms.desk.begin_draining()
         for server in self._https:
             # the sockets' owner keeps them open: who connects from now on is the next server's
-            if self._heartbeat is not None:
+            if self._heart.watched:
                 server.stop()
             server.conn_params.no_keep_alive = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S_MAX):
-                await self._rooms.schedule.drain()
-                await context.idle.wait()
-        await self._rooms.schedule.abort()
+        deadline_s = asyncio.get_running_loop().time() + DRAIN_S_MAX
+        at_rest = await self._come_to_rest(deadline_s)
+        if not at_rest:
+            await self._hang_up()
+        await self._stop_writing()
+        if at_rest:
+            self._hand_over()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline_s):
+                    await context.idle.wait()
+        await self._hang_up()
         await self._close()
         logger.info("Ended")
 
-    async def _close(self) -> None:
+    async def _come_to_rest(self, deadline_s: float) -> bool:
+        """Tell whether all that changes anything has come to its end in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline_s):
+                await self._rooms.schedule.drain()
+                await self._rooms.context.unchanging.wait()
+        await self._rooms.schedule.abort()
+        return self._rooms.context.unchanging.is_set()
+
+    async def _stop_writing(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._rooms.context.settle()
+        await self._rooms.fleet.close()
+        await self._rooms.recorder.close()
+
+    def _hand_over(self) -> None:
+        """Let another server have the data folder; what is still being answered here only reads."""
+        self._rooms.data.unlock()
+        self._on_handover()
+        self._heart.say(Sign.HANDED_OVER)
+
+    async def _hang_up(self) -> None:
         for server in self._https:
             server.stop()
             await server.close_all_connections()
-        context = self._rooms.context
-        await context.settle()
-        await self._rooms.fleet.close()
-        await self._rooms.recorder.close()
+        await self._rooms.context.settle()
+
+    async def _close(self) -> None:
         await self._rooms.ledger.close()
         self._monitor.stop()
-        context.receiving.shutdown()
+        self._rooms.context.receiving.shutdown()
         self._rooms.executors.close()
-        gc.unfreeze()

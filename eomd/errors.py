@@ -17,6 +17,7 @@
     │   ├── LedgerUnavailableError    LEDGER_UNAVAILABLE
     │   ├── QueueFullError            QUEUE_FULL
     │   ├── DrainingError             DRAINING
+    │   ├── StoppedError              STOPPED: by a person; the watchdog says so in the server's place
     │   └── DiskFullError             DISK_FULL
     ├── ListenError                   an address to listen at is taken or not ours; may be free later
     ├── FolderInUseError              another server holds this data folder
@@ -166,6 +167,11 @@ class QueueFullError(UnavailableError):
 class DrainingError(UnavailableError):
     code = "DRAINING"
     retry_after_s = 2
+
+
+class StoppedError(UnavailableError):
+    code = "STOPPED"
+    retry_after_s = 30
 
 
 class DiskFullError(UnavailableError):

@@ -92,8 +92,12 @@ def open_sockets(listen: ListenAddress, api: Path | None) -> dict[str, socket.so
     return opened
 
 
-def close_sockets(sockets: Mapping[str, socket.socket]) -> None:
+def close_sockets(sockets: Mapping[str, socket.socket], *, remove: bool = False) -> None:
+    """Close them; with `remove` also take away what Unix sockets leave in the file system."""
     for one in sockets.values():
+        if remove and one.family == socket.AF_UNIX:
+            with suppress(OSError):
+                os.unlink(one.getsockname())
         one.close()
 
 

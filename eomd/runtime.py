@@ -33,18 +33,18 @@ def runtime_folder(data_dir: Path, environ: Mapping[str, str]) -> Path:
     return _installation_folder(_base(environ), data_dir)
 
 
-def find_api_socket(data_dir: Path, environ: Mapping[str, str]) -> Path:
-    """Return the API socket of the server of this data folder, whoever runs it; else where ours would stand.
+def find_socket(data_dir: Path, name: str, environ: Mapping[str, str]) -> Path:
+    """Return a socket of whoever runs this data folder's server; else where ours would stand.
 
-    Root reaches a server that a plain user started from the folder of that user.
+    `name`: API_SOCKET or UP_SOCKET. Root reaches what a plain user started from the folder of that user.
     """
-    own = runtime_folder(data_dir, environ) / API_SOCKET
+    own = runtime_folder(data_dir, environ) / name
     if own.exists():
         return own
     with suppress(OSError):
         owner = data_dir.stat().st_uid
         for base in (SYSTEM_FOLDER, Path(f"/run/user/{owner}/eomd"), Path(f"/tmp/eomd-{owner}")):
-            found = _installation_folder(base, data_dir) / API_SOCKET
+            found = _installation_folder(base, data_dir) / name
             if found.exists():
                 return found
     return own

@@ -12,7 +12,7 @@ import click
 from eomd.cli.client import Client, Target
 from eomd.cli.context import Context, config_option
 from eomd.cli.progress import tell
-from eomd.runtime import find_api_socket
+from eomd.runtime import API_SOCKET, find_socket
 
 
 def api_command(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,4 +33,4 @@ def find_target(context: Context, url: str | None, token: str | None) -> Target:
     """Return the server at `url`; without one, this machine's, where we are admin by being its user."""
     if url:
         return Target(url=url.rstrip("/"), token=token or "")
-    return Target(socket=find_api_socket(context.settings.data_dir, os.environ), token=token or "")
+    return Target(socket=find_socket(context.settings.data_dir, API_SOCKET, os.environ), token=token or "")

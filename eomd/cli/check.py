@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 #: tables and keys that are read and checked, and that nothing acts on yet; docs/configuration.md marks them
 IDLE = (
     "inbox",
-    "watchdog.hang_after_s",
     "watchdog.probe_s",
-    "watchdog.rss_limit_mb",
-    "watchdog.standby",
     "modify",
     "approval",
     "auth.session_hours",

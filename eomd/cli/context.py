@@ -38,6 +38,16 @@ class Context:
 
         return load_settings(self.config, os.environ)
 
+    @cached_property
+    def data_dir(self) -> Path:
+        """The data folder, also where the configuration is wrong: what runs must be reached then, too."""
+        try:
+            return self.settings.data_dir
+        except ConfigurationError:
+            from eomd.watchdog.good_copy import find_source, guess_data_dir
+
+            return guess_data_dir(find_source(self.config, os.environ), os.environ)
+
 
 def _take_config(context: click.Context, _: click.Parameter, value: Path | None) -> None:
     if value is not None:

@@ -20,6 +20,9 @@ from eomd.errors import EomdError
 #: name → (module:attribute, one line of help)
 COMMANDS = {
     "up": ("eomd.cli.up:up", "Start the server and keep it running."),
+    "stop": ("eomd.cli.orders:stop", "Stop the server and keep it stopped."),
+    "start": ("eomd.cli.orders:start", "Start the server that was stopped."),
+    "reload": ("eomd.cli.orders:reload", "Have the configuration read again."),
     "serve": ("eomd.cli.serve:serve", "Run the server alone."),
     "demo": ("eomd.cli.demo:demo", "Show eomd in a throw-away world."),
     "query": ("eomd.cli.hand_in:query", "Read counters for the users of a file."),

@@ -192,6 +192,11 @@ class Cluster:
         for node in self._nodes:
             node.recycle()
 
+    @property
+    def oldest_sent_s(self) -> float | None:
+        """When the longest unanswered request was sent, on the loop's clock."""
+        return min((s for node in self._nodes if (s := node.oldest_sent_s) is not None), default=None)
+
     def nodes(self) -> list[NodeView]:
         return [node.view() for node in self._nodes]
 

@@ -176,6 +176,12 @@ class Node:
             task.cancel()
         await asyncio.gather(*remaining, return_exceptions=True)
 
+    @property
+    def oldest_sent_s(self) -> float | None:
+        """When the longest unanswered request was sent, on the loop's clock."""
+        sent_s = [s for c in self.connections if (s := c.flight.oldest_s) is not None]
+        return min(sent_s, default=None)
+
     def view(self) -> NodeView:
         return NodeView(
             address=str(self.address),

@@ -46,6 +46,7 @@ STATUSES: dict[str, Status] = {
     "INTERNAL": Status(500, 50001),
     "LEDGER_UNAVAILABLE": Status(503, 50301),
     "DRAINING": Status(503, 50302),
+    "STOPPED": Status(503, 50303),
     "DISK_FULL": Status(507, 50701),
 }
 

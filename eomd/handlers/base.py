@@ -80,7 +80,8 @@ class ApiHandler(RequestHandler):
         self._dropped: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._left = False
-        context.enter()
+        self._changes = self._may_change()
+        context.enter(changes=self._changes)
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -114,6 +115,8 @@ class ApiHandler(RequestHandler):
                 return
             self._bigint_as_string = self._take_bigint()
             self._identify()
+            if self._changes and self.context.draining.is_set():
+                raise DrainingError("the server is shutting down; try again in a moment")
             await self.admit()
             self._check_length()
             self.body = self.open_body()
@@ -174,7 +177,7 @@ class ApiHandler(RequestHandler):
         if self._left:
             return
         self._left = True
-        self.context.leave()
+        self.context.leave(changes=self._changes)
         self._stop_timer()
         if self.body is not None:
             self.context.spawn(self.body.abort())
@@ -206,10 +209,6 @@ class ApiHandler(RequestHandler):
         """Return what answers a path that is not there, for this caller at least."""
         path = self.request.path[:PATH_CHARACTERS_MAX]
         return NotFoundError(f"there is nothing at {path}; see /openapi.json")
-
-    def refuse_while_draining(self) -> None:
-        if self.context.draining.is_set():
-            raise DrainingError("the server is shutting down; try again in a moment")
 
     # --- how answers leave
 
@@ -327,6 +326,11 @@ class ApiHandler(RequestHandler):
         self._timer = asyncio.get_running_loop().call_later(seconds, self.hang_up)
 
     # --- what is looked at before the body
+
+    def _may_change(self) -> bool:
+        """Tell whether this request may change anything, as far as its method says."""
+        method = self.route.methods.get(str(self.request.method))
+        return method is not None and self.request.method not in ("GET", "HEAD") and not method.reads
 
     def _check_framing(self) -> None:
         """Raise BadRequestError for what Tornado would answer without JSON."""

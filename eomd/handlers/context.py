@@ -44,22 +44,32 @@ class Context:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     #: set while no request is being answered
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+    #: set while none of them may change anything
+    unchanging: asyncio.Event = field(default_factory=asyncio.Event)
     _active: int = 0
+    _changing: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.idle.set()
+        self.unchanging.set()
 
-    def enter(self) -> None:
-        """A request has begun."""
+    def enter(self, *, changes: bool = False) -> None:
+        """A request has begun, which may change something or only reads."""
         self._active += 1
+        self._changing += changes
         self.idle.clear()
+        if changes:
+            self.unchanging.clear()
 
-    def leave(self) -> None:
+    def leave(self, *, changes: bool = False) -> None:
         """A request has ended, one way or the other."""
         self._active -= 1
+        self._changing -= changes
         if not self._active:
             self.idle.set()
+        if not self._changing:
+            self.unchanging.set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Let something run to its end that no request waits for."""

@@ -35,6 +35,10 @@ class RowsCollector(Collector):
         counts = self._counts.setdefault(cluster, np.zeros(256, np.int64))
         counts += np.bincount(status, minlength=256)
 
+    @property
+    def total(self) -> int:
+        return sum(int(counts.sum()) for counts in self._counts.values())
+
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily("eomd_rows", "Rows answered", labels=["cluster", "status"])
         for cluster, counts in self._counts.items():

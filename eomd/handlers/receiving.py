@@ -21,7 +21,6 @@ class ReceivingHandler(ApiHandler):
     takes_json = False
 
     async def admit(self) -> None:
-        self.refuse_while_draining()
         self._check_media_type()
         await self.context.desk.check_intake()
 

@@ -35,6 +35,8 @@ class Method:
     mis: bool = False
     #: the config part's model, where the body may be multipart; an upload's is None with `upload` True
     config: type[BaseModel] | None = None
+    #: changes nothing, although it is neither GET nor HEAD
+    reads: bool = False
     #: whether the body may be multipart with a `file` part
     upload: bool = False
     #: media type of success where it is no envelope

@@ -79,7 +79,9 @@ def _mis_routes() -> list[Route]:
             OperationsHandler,
             {
                 "GET": Method("List operations, newest first", parameters=OperationsRequest, **listing),
-                "POST": Method("List operations, newest first", request=OperationsRequest, **listing),
+                "POST": Method(
+                    "List operations, newest first", request=OperationsRequest, reads=True, **listing
+                ),
             },
         ),
         Route(

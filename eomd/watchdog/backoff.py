@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 #: a server that lived so long starts with a clean slate
 HEALTHY_S_MIN = 10.0
+#: no pause is longer, whatever the configuration says: nobody is to be waited for
+SLOWEST_S = 60.0
 
 
 @dataclass

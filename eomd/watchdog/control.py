@@ -13,14 +13,17 @@ from contextlib import suppress
 from socket import socket
 from typing import Any
 
+from eomd.errors import EomdError
+
 log = logging.getLogger(__name__)
 
 LINE_BYTES_MAX = 4096
+WHO_CHARACTERS_MAX = 64
 #: a caller that says nothing for so long is hung up on
 IDLE_S_MAX = 60.0
 
-#: carries an order out; what it returns stands in the answer beside `ok`. Raises EomdError.
-Order = Callable[[], Awaitable[dict[str, Any]]]
+#: given who orders, carries an order out; what it returns stands in the answer beside `ok`
+Order = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 class Control:
@@ -61,12 +64,15 @@ class Control:
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
-            name = json.loads(line)["order"]
+            asked = json.loads(line)
+            name, who = asked["order"], str(asked.get("who", "somebody"))[:WHO_CHARACTERS_MAX]
             order = self._orders[name]
         except (ValueError, LookupError, TypeError):
             return {"ok": False, "error": f"expected one of these orders: {', '.join(self._orders)}"}
         try:
-            return {"ok": True, **await order()}
+            return {"ok": True, **await order(who)}
+        except (EomdError, OSError) as error:
+            return {"ok": False, "error": str(error)}
         except Exception as error:
             log.exception("the order %s failed", name)
             return {"ok": False, "error": str(error) or type(error).__name__}

@@ -1,4 +1,4 @@
-"""The watchdog put together: sockets, the server's supervisor, the control socket and further parts.
+"""The watchdog put together: the server's supervisor, the control socket, systemd, and further parts.
 
 Small on purpose: no numpy, no pydantic, no handlers. What it holds must survive any fault of the server.
 """
@@ -10,36 +10,40 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
-from socket import socket
+from random import Random
 from typing import Any, Protocol
 
-from eomd.errors import EomdError, FolderInUseError
-from eomd.handover import API, HTTP
-from eomd.listen import close_sockets, format_bound, open_sockets, open_unix, parse_listen, systemd_sockets
+from eomd.errors import EomdError, ListenError
+from eomd.handover import API
+from eomd.listen import format_bound, open_unix
 from eomd.logs import set_up_logging
-from eomd.runtime import (
-    API_SOCKET,
-    SERVER_PID,
-    UP_PID,
-    UP_SOCKET,
-    PidFile,
-    make_runtime_folder,
-    remove_runtime_folder,
-    running_pid,
-)
+from eomd.runtime import UP_PID, UP_SOCKET, PidFile, make_runtime_folder, read_pid, remove_runtime_folder
 from eomd.watchdog.charge import Charge
-from eomd.watchdog.charging import load_charge
+from eomd.watchdog.chronicle import Chronicle
+from eomd.watchdog.configuration import Configuration
 from eomd.watchdog.control import Control
-from eomd.watchdog.notify import notify
-from eomd.watchdog.orphan import end_orphan
-from eomd.watchdog.supervisor import DRAIN_S, ServerState, Supervisor
+from eomd.watchdog.diary import Diary
+from eomd.watchdog.doors import Doors
+from eomd.watchdog.files import make_folder
+from eomd.watchdog.incident_files import IncidentFiles
+from eomd.watchdog.incidents import Incidents, Kind
+from eomd.watchdog.liveness import SERVING
+from eomd.watchdog.notify import Notifier
+from eomd.watchdog.schedule import Schedule
+from eomd.watchdog.state_file import StateFile
+from eomd.watchdog.supervisor import Means, ServerState, Supervisor
+from eomd.watchdog.wish import Wish
+from eomd.watchdog.writer import Writer
 
 log = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: before a part that broke is run again
 PART_PAUSE_S = 1.0
+#: while starting or ending, systemd is asked for more time so often, and for so much
+EXTEND_EVERY_S, EXTEND_S = 5.0, 30.0
 
 
 class Part(Protocol):
@@ -66,9 +70,10 @@ async def keep_up(config: Path | None, environ: Mapping[str, str]) -> int:
     """
     signals = Signals()
     try:
-        charge = await load_charge(config, environ)
+        configuration = await Configuration.open(config, environ)
+        charge = configuration.charge
         set_up_logging(charge.log.level, charge.log.format, charge.secrets)
-        code = await Watchdog(charge, environ, signals).run()
+        code = await Watchdog(configuration, signals).run()
     except asyncio.CancelledError:
         # told to stop before there was anything to stop
         if not signals.stopped_by:
@@ -99,91 +104,179 @@ class Signals:
 class Watchdog:
     """One run of `eomd up`."""
 
-    def __init__(self, charge: Charge, environ: Mapping[str, str], signals: Signals) -> None:
-        self._charge, self._environ, self._signals = charge, environ, signals
-        self._pid_file = PidFile(charge.runtime / UP_PID)
-        self._sockets: dict[str, socket] = {}
+    def __init__(self, configuration: Configuration, signals: Signals) -> None:
+        self._configuration, self._signals = configuration, signals
+        self._charge = configuration.charge
+        self._notifier = Notifier(configuration.environ)
         #: beside the supervisor
         self._parts: list[Part] = []
+        self._told_ready = False
 
     async def run(self) -> int:
         """Keep everything running until a signal says otherwise. Return the process's exit code."""
-        make_runtime_folder(self._charge.runtime)
-        self._pid_file.acquire()
+        runtime = self._charge.runtime
+        make_runtime_folder(runtime)
+        former = read_pid(runtime / UP_PID)
+        pid_file = PidFile(runtime / UP_PID)
+        pid_file.acquire()
         try:
-            await self._open_sockets()
-            self._assemble()
-            return await self._work()
+            make_folder(self._charge.data_dir, self._charge.folder)
+            async with AsyncExitStack() as stack:
+                self._assemble(stack)
+                await self._open_doors(former)
+                return await self._work(stack)
         finally:
-            notify(self._environ, "STOPPING=1")
-            close_sockets(self._sockets)
-            self._pid_file.release()
-            remove_runtime_folder(self._charge.runtime)
+            pid_file.release()
+            remove_runtime_folder(runtime)
 
-    async def _open_sockets(self) -> None:
-        """Take systemd's sockets, else open ours, once a server that outlived its watchdog has ended."""
-        self._sockets = systemd_sockets(self._environ)
-        holder = running_pid(self._charge.runtime / SERVER_PID)
-        if holder is not None:
-            await self._succeed(holder)
-        if HTTP not in self._sockets:
-            self._sockets |= open_sockets(parse_listen(self._charge.listen), None)
-        if API not in self._sockets:
-            self._sockets[API] = open_unix(self._charge.runtime / API_SOCKET, 0o600)
-
-    async def _succeed(self, holder: int) -> None:
-        log.warning("a server that lost its watchdog still runs as process %d: waiting for its end", holder)
-        if not await end_orphan(holder, DRAIN_S):
-            raise FolderInUseError(f"a server without a watchdog runs as process {holder}: end it first")
-
-    def _assemble(self) -> None:
-        """Make every part and tell each about those it needs."""
-        self._supervisor = Supervisor(self._charge, self._environ, self._sockets)
+    def _assemble(self, stack: AsyncExitStack) -> None:
+        """Make everything, and have it taken down in the opposite order."""
+        loop = asyncio.get_running_loop()
+        charge = self._charge
+        writer = Writer()
+        stack.callback(writer.close)
+        self._schedule = Schedule(loop.time, loop.call_at, Random())
+        stack.callback(self._schedule.close)
+        self._incidents = Incidents(IncidentFiles(charge.folder, charge.data_dir / "spool" / "incidents"))
+        _run_beside(stack, self._incidents.run())
+        self._doors = Doors(charge, self._configuration.environ)
+        stack.callback(self._doors.close)
+        diary = Diary(charge.folder, writer)
+        self._chronicle = Chronicle(charge.folder, diary, self._incidents, writer, self._schedule)
+        self._supervisor = Supervisor(
+            Means(
+                configuration=self._configuration,
+                sockets=self._doors.sockets,
+                schedule=self._schedule,
+                clock=loop.time,
+                writer=writer,
+                chronicle=self._chronicle,
+                wish=Wish(charge.folder),
+            )
+        )
         self._supervisor.add_listener(self._hear_server)
-        self._control = Control(open_unix(self._charge.runtime / UP_SOCKET, 0o600))
-        self._control.register("status", self._status)
-        self._control.register("reload", self._reload)
+        self._state_file = StateFile(charge.folder, self._view, writer, self._schedule)
+        stack.callback(self._state_file.write, ended=True)
 
-    async def _work(self) -> int:
-        self._signals.stop = self._supervisor.end
-        self._signals.reload = self._hear_reload
-        tasks = [asyncio.create_task(self._control.run())]
-        tasks += [asyncio.create_task(_keep(part)) for part in self._parts]
+    async def _open_doors(self, former: int | None) -> None:
+        """Get the listening sockets, also from a watchdog that was killed. Raises ListenError."""
         try:
-            return await self._supervisor.run()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._doors.open(former)
+        except ListenError as error:
+            self._incidents.open(Kind.PORT_TAKEN, self._charge.listen, str(error))
+            self._notifier.status(str(error))
+            raise
+        self._incidents.close(Kind.PORT_TAKEN, self._charge.listen)
+
+    async def _work(self, stack: AsyncExitStack) -> int:
+        for problem in self._configuration.problems:
+            self._chronicle.configuration_wrong(problem, "the last good one is used")
+        self._signals.stop = self._end
+        self._signals.reload = self._hear_reload
+        self._feed_systemd()
+        _run_beside(stack, self._make_control(stack).run())
+        for part in self._parts:
+            _run_beside(stack, _keep(part))
+        return await self._supervisor.run()
+
+    def _make_control(self, stack: AsyncExitStack) -> Control:
+        listener = open_unix(self._charge.runtime / UP_SOCKET, 0o600)
+        stack.callback(listener.close)
+        control = Control(listener)
+        control.register("status", self._status)
+        control.register("stop", self._stop_server)
+        control.register("start", self._start_server)
+        control.register("restart", self._restart_server)
+        control.register("reload", self._reload)
+        return control
+
+    def _end(self) -> None:
+        self._notifier.stopping()
+        self._extend()
+        self._supervisor.end()
+
+    # --- orders
+
+    async def _status(self, who: str) -> dict[str, Any]:
+        return self._view()
+
+    async def _stop_server(self, who: str) -> dict[str, Any]:
+        return {"outcome": await self._supervisor.order_stop(who)}
+
+    async def _start_server(self, who: str) -> dict[str, Any]:
+        return {"outcome": await self._supervisor.order_start(who)}
+
+    async def _restart_server(self, who: str) -> dict[str, Any]:
+        return {"outcome": await self._supervisor.restart(f"ordered by {who}")}
 
     def _hear_reload(self) -> None:
         self._reloading = asyncio.create_task(self._try_reload())
 
     async def _try_reload(self) -> None:
         try:
-            await self._reload()
+            await self._reload("SIGHUP")
         except EomdError as error:
             for problem in str(error).splitlines():
                 log.error("the configuration is not taken over: %s", problem)
 
-    async def _reload(self) -> dict[str, Any]:
+    async def _reload(self, who: str) -> dict[str, Any]:
         """Read the configuration again and restart the server with it. Raises ConfigurationError."""
-        self._charge = await load_charge(self._charge.source, self._environ)
-        for part in self._everything:
-            part.take_charge(self._charge)
-        return {"outcome": await self._supervisor.restart("the configuration was read again")}
+        self._notifier.reloading()
+        try:
+            self._charge = await self._configuration.load()
+            for part in self._everything:
+                part.take_charge(self._charge)
+            return {"outcome": await self._supervisor.restart(f"the configuration was read again for {who}")}
+        finally:
+            self._notifier.ready()
 
-    async def _status(self) -> dict[str, Any]:
-        return {part.name: part.view() for part in self._everything}
+    # --- how everything stands
 
     @property
     def _everything(self) -> list[Part]:
         return [self._supervisor, *self._parts]
 
+    def _view(self) -> dict[str, Any]:
+        return {part.name: part.view() for part in self._everything}
+
     def _hear_server(self, state: ServerState) -> None:
+        pid = self._supervisor.pid
+        self._notifier.status(f"the server is {state.value}" + (f", process {pid}" if pid else ""))
+        self._state_file.write()
+        if state in SERVING and not self._told_ready:
+            self._tell_ready()
         if state is ServerState.READY:
-            notify(self._environ, "READY=1")
-            log.info("ready at %s", ", ".join(format_bound(s) for n, s in self._sockets.items() if n != API))
+            log.info(
+                "ready at %s", ", ".join(format_bound(s) for n, s in self._doors.sockets.items() if n != API)
+            )
+
+    def _tell_ready(self) -> None:
+        self._told_ready = True
+        self._notifier.ready()
+
+    def _feed_systemd(self) -> None:
+        """Tell systemd that the loop runs, and that a start or an end takes its time."""
+        if self._notifier.watchdog_s is not None:
+            self._schedule.every(self._notifier.watchdog_s, self._notifier.alive, jitter=0.0)
+        self._schedule.every(EXTEND_EVERY_S, self._extend)
+        if self._supervisor.stopped_by_person:
+            self._notifier.status("stopped by a person: eomd start starts it again")
+            self._tell_ready()
+
+    def _extend(self) -> None:
+        if not self._told_ready or self._signals.stopped_by:
+            self._notifier.extend(EXTEND_S)
+
+
+def _run_beside(stack: AsyncExitStack, work: Any) -> None:
+    """Run it until the stack is taken down."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
 
 
 async def _keep(part: Part) -> None:

@@ -1,4 +1,4 @@
-"""A server whose watchdog was killed: it drains by itself, its successor waits and insists."""
+"""Servers whose watchdog was killed: they end by themselves, its successor waits and insists."""
 
 from __future__ import annotations
 
@@ -6,46 +6,50 @@ import asyncio
 import os
 import select
 import signal
+from contextlib import suppress
 from pathlib import Path
 
-_HANDED_DOWN = b"EOMD_HANDOVER_FROM="
+from eomd.handover import FROM
 
 
-def _had_watchdog(pid: int) -> bool:
-    try:
-        return _HANDED_DOWN in Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return False
+def find_orphans(watchdog: int) -> list[int]:
+    """Return the processes that the watchdog of this pid, which is gone, had started: servers and standbys.
 
-
-async def end_orphan(pid: int, drain_s: float) -> bool:
-    """Return True once the process is gone: by itself, after SIGTERM, or killed after `drain_s`.
-
-    False at once, without touching it, for a server that somebody started by hand.
+    A server that somebody started by hand is none of them.
     """
+    mark = f"{FROM}={watchdog}\0".encode()
+    return [pid for pid in _processes() if pid != os.getpid() and mark in _environment(pid)]
+
+
+def _processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _environment(pid: int) -> bytes:
     try:
+        return Path(f"/proc/{pid}/environ").read_bytes() + b"\0"
+    except OSError:
+        return b""
+
+
+async def end_orphan(pid: int, drain_s: float) -> None:
+    """Return once the process is gone: after SIGTERM, or killed after `drain_s`."""
+    with suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        if not _had_watchdog(pid):
-            return _has_ended(pidfd)
-        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        if not await _wait(pidfd, drain_s):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            await _wait(pidfd, drain_s)
-        return _has_ended(pidfd)
-    except ProcessLookupError:
-        return True
-    finally:
-        os.close(pidfd)
-
-
-def _has_ended(pidfd: int) -> bool:
-    return bool(select.select([pidfd], [], [], 0)[0])
+        try:
+            # a stopped one hears it only once it goes on
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                signal.pidfd_send_signal(pidfd, number)
+            if not await _wait(pidfd, drain_s):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                await _wait(pidfd, drain_s)
+        finally:
+            os.close(pidfd)
 
 
 async def _wait(pidfd: int, seconds: float) -> bool:
+    if select.select([pidfd], [], [], 0)[0]:
+        return True
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_reader(pidfd, ended.set)

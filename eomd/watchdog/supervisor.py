@@ -1,150 +1,403 @@
-"""The server's life under the watchdog: started, started again, stopped in order."""
+"""The server's life under the watchdog: started, watched, replaced, ended; a person's wish wins."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import signal
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from socket import socket
 from typing import Any
 
 from eomd.handover import Sign
-from eomd.watchdog.backoff import Backoff
+from eomd.watchdog.backoff import SLOWEST_S, Backoff
 from eomd.watchdog.charge import Charge
-from eomd.watchdog.charging import eomd_command
+from eomd.watchdog.chronicle import Chronicle
+from eomd.watchdog.closed_sign import ClosedSign
+from eomd.watchdog.configuration import Configuration
+from eomd.watchdog.excess import Resource
+from eomd.watchdog.liveness import SERVING, ServerState
+from eomd.watchdog.lookout import Lookout
+from eomd.watchdog.schedule import Schedule
 from eomd.watchdog.server_process import ServerProcess
+from eomd.watchdog.spare import Spare
+from eomd.watchdog.waiting import first_of
+from eomd.watchdog.wish import Wish
+from eomd.watchdog.writer import Writer
+
+__all__ = ["ServerState", "Supervisor"]
 
 log = logging.getLogger(__name__)
 
+#: what a server may take to come to rest, and again to answer those who still wait
 DRAIN_S = 30.0
-
-
-class ServerState(StrEnum):
-    STARTING = "starting"
-    READY = "ready"
-    SLOW = "slow"
-    STARVED = "starved"
-    STUCK = "stuck"
-    DRAINING = "draining"
-    STOPPED = "stopped"
-
+#: how long a planned restart waits for a standby before it goes on without
+SPARE_S = 20.0
+#: between two restarts because of memory or descriptors: the first, the longest
+EXCESS_S = (60.0, 3600.0)
 
 Listener = Callable[[ServerState], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the supervisor works with."""
+
+    configuration: Configuration
+    sockets: Mapping[str, socket]
+    schedule: Schedule
+    clock: Callable[[], float]
+    writer: Writer
+    chronicle: Chronicle
+    wish: Wish
+
+
 class Supervisor:
-    """Keeps one server running on the sockets it is given."""
+    """Keeps one server serving on the sockets it is given. For one loop."""
 
     name = "server"
 
-    def __init__(self, charge: Charge, environ: Mapping[str, str], sockets: Mapping[str, socket]) -> None:
-        self._charge, self._environ, self._sockets = charge, environ, sockets
-        self._backoff = Backoff(*charge.watchdog.restart_backoff_s)
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._configuration, self._chronicle, self._wish = means.configuration, means.chronicle, means.wish
+        limits = means.configuration.charge.watchdog
+        self._backoff = Backoff(*limits.restart_backoff_s)
+        self._excess = Backoff(*EXCESS_S)
+        self._excess_due_s = 0.0
+        self._spare = Spare(self._make_standby, means.schedule)
+        self._server: ServerProcess | None = None
+        self._lookout: Lookout | None = None
+        self._leaving: set[ServerProcess] = set()
         self._listeners: list[Listener] = []
+        #: something is to be thought about: an order, a wish, a state
+        self._disturbed = asyncio.Event()
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._restart = asyncio.Event()
-        self._was_ready = False
-        self._server: ServerProcess | None = None
+        #: why the server is to be replaced; "" while it is not
+        self._replacing = ""
+        self._awaited: list[asyncio.Future[str]] = []
+        self._ever_ready = False
+        self._exit_code = os.EX_OK
         self.state = ServerState.STOPPED
         self.since = datetime.now(UTC)
 
     @property
     def pid(self) -> int | None:
-        return self._server.pid if self._server and self.state is not ServerState.STOPPED else None
+        return self._server.pid if self._server else None
+
+    @property
+    def stopped_by_person(self) -> bool:
+        return self._wish.stopped
 
     def view(self) -> dict[str, object]:
-        return {"state": self.state.value, "since": self.since.isoformat(), "pid": self.pid}
+        lookout = self._lookout
+        beat, usage = (lookout.last, lookout.usage) if lookout else (None, None)
+        return {
+            "state": self.state.value,
+            "since": self.since.isoformat(timespec="seconds"),
+            "pid": self.pid,
+            "standby_pid": self._spare.pid,
+            "leaving_pids": [server.pid for server in self._leaving],
+            "stopped_by_person": self._wish.since if self._wish.stopped else None,
+            "failures": self._chronicle.failures,
+            "last_end": self._chronicle.last_end,
+            "lag_s": beat.lag_s if beat else None,
+            "rows_answered": beat.rows_answered if beat else None,
+            "oldest_s": beat.oldest_s if beat else None,
+            "ledger_s": beat.ledger_s if beat else None,
+            "rss_mb": usage.rss_mb if usage else None,
+            "descriptors": usage.descriptors if usage else None,
+            "last_good_configuration": bool(self._server and self._server.launch.from_copy),
+            "configuration_problems": list(self._configuration.problems),
+        }
 
     def take_charge(self, charge: Charge) -> None:
         """Use this from the next start on."""
-        self._charge = charge
         self._backoff = Backoff(*charge.watchdog.restart_backoff_s)
+        self._spare.renew()
+        self._spare.want(charge.watchdog.standby and self.state in SERVING)
 
     def add_listener(self, listener: Listener) -> None:
         """Have each change of state told."""
         self._listeners.append(listener)
+
+    # --- orders
 
     def end(self) -> None:
         """Have `run` drain the server and return; a second call does not wait for it."""
         if self._ending.is_set():
             self._hurry.set()
         self._ending.set()
+        self._disturb()
 
     async def restart(self, why: str) -> str:
-        """Drain the server and start it again; return the outcome."""
-        log.info("restarting the server: %s", why)
-        self._restart.set()
-        return "ordered"
+        """Replace the server, or start one at once where none runs; return what came of it."""
+        if self._wish.stopped:
+            return "left alone: a person stopped the server"
+        self._replacing = why
+        return await self._outcome()
 
-    async def run(self) -> int:
-        """Keep the server running until `end`. Return the exit code."""
-        while not self._ending.is_set():
-            server = self._make_server()
-            code = await self._watch(server)
-            self._enter(ServerState.STOPPED)
-            if self._ending.is_set():
-                break
-            if code == os.EX_CONFIG and not self._was_ready:
-                return code
-            if self._restart.is_set():
-                continue
-            pause_s = self._backoff.after_exit(server.lived_s)
-            log.error("the server ended with %s: starting it again in %.1f s", _describe(code), pause_s)
-            await self._rest(pause_s)
-        return os.EX_OK
+    async def order_stop(self, who: str) -> str:
+        """Stop the server on a person's wish, which is remembered; return what came of it. Raises OSError."""
+        self._chronicle.wished("stop", who)
+        await self._wish_for(stopped=True)
+        return "already stopped" if self.state is ServerState.STOPPED else await self._outcome()
+
+    async def order_start(self, who: str) -> str:
+        """Take the wish back; return what came of it. Raises OSError."""
+        self._chronicle.wished("start", who)
+        await self._wish_for(stopped=False)
+        return "already running" if self.state in SERVING else await self._outcome()
+
+    async def _wish_for(self, *, stopped: bool) -> None:
+        try:
+            await self._means.writer.now(self._wish.set, stopped=stopped)
+        finally:
+            # also where it could not be remembered
+            self._disturb()
+
+    async def _outcome(self) -> str:
+        """Wait for the next start or stop."""
+        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._awaited.append(outcome)
+        self._disturb()
+        return await outcome
+
+    def _come_out(self, outcome: str) -> None:
+        for awaited in self._awaited:
+            if not awaited.done():
+                awaited.set_result(outcome)
+        self._awaited.clear()
+
+    def _disturb(self) -> None:
+        self._disturbed.set()
+
+    # --- what the lookout tells
+
+    def state_changed(self, state: ServerState) -> None:
+        before = self.state
+        self._enter(state)
+        if state in SERVING and before not in SERVING:
+            self._became_ready()
+        if state is ServerState.STARVED and self._lookout:
+            self._chronicle.starved(self._lookout.pressure)
+        elif before is ServerState.STARVED or state is ServerState.READY:
+            self._chronicle.fed()
+        if state is ServerState.STUCK:
+            self._disturb()
+
+    def outgrown(self, resource: Resource, said: str) -> None:
+        now_s = self._means.clock()
+        if self.state not in SERVING or self._replacing or now_s < self._excess_due_s:
+            return
+        assert self._server is not None
+        self._excess_due_s = now_s + self._excess.after_exit(self._server.lived_s)
+        self._chronicle.outgrown(resource, said)
+        self._replacing = said
+        self._disturb()
+
+    def came_late(self, late_s: float) -> None:
+        self._chronicle.came_late(late_s)
+
+    def _became_ready(self) -> None:
+        assert self._server is not None
+        self._ever_ready = True
+        self._configuration.prove(self._server.launch, self._means.writer)
+        if not self._configuration.problems:
+            self._chronicle.configuration_good()
+        self._chronicle.ready(self._server)
+        self._spare.want(self._configuration.charge.watchdog.standby)
+        self._come_out(f"serving after {self._server.lived_s:.1f} s")
 
     def _enter(self, state: ServerState) -> None:
-        if state is not self.state:
-            self.state, self.since = state, datetime.now(UTC)
-            for listener in self._listeners:
-                listener(state)
+        if state is self.state:
+            return
+        self.state, self.since = state, datetime.now(UTC)
+        for listener in self._listeners:
+            listener(state)
 
-    def _make_server(self) -> ServerProcess:
-        command = eomd_command("serve", self._charge.source)
-        return ServerProcess(command, self._environ, self._sockets, self._hear_sign)
+    # --- the server's life
 
-    async def _watch(self, server: ServerProcess) -> int:
-        """Start the server and return its exit code, whoever wanted it to end."""
-        self._restart.clear()
+    async def run(self) -> int:
+        """Keep a server running until `end`. Return the exit code."""
+        while not self._ending.is_set():
+            if self._wish.stopped:
+                await self._stay_stopped()
+                continue
+            pause_s = await self._live()
+            self._server = None
+            self._enter(ServerState.STOPPED)
+            await self._rest(pause_s)
+        self._spare.want(False)
+        self._come_out("the watchdog ends")
+        await self._see_off()
+        return self._exit_code
+
+    async def _stay_stopped(self) -> None:
+        """Keep callers from waiting for a server that a person does not want."""
+        self._spare.want(False)
+        self._replacing = ""
+        self._come_out("stopped")
+        charge = self._configuration.charge
+        sign = ClosedSign(self._means.sockets, charge.tls_cert, charge.tls_key)
+        await sign.hang_out()
         try:
-            server.start()
+            while self._wish.stopped and not self._ending.is_set():
+                await self._pause()
+        finally:
+            sign.take_in()
+
+    async def _live(self) -> float:
+        """Have a server from its start to its end; return the pause before the next one, in seconds."""
+        why, self._replacing = self._replacing or "no server runs", ""
+        try:
+            server = self._begin(why)
         except OSError as error:
-            log.error("the server could not be started: %s", error)
-            return os.EX_OSERR
-        log.info("the server runs as process %d", server.pid)
+            self._chronicle.not_started(error)
+            return self._backoff.after_exit(0.0)
         self._server = server
         self._enter(ServerState.STARTING)
-        await self._something_happened(server)
-        if not server.exited.done():
-            self._enter(ServerState.DRAINING)
-            return await server.stop(DRAIN_S, self._hurry)
-        return server.exited.result()
+        limits = self._configuration.charge.watchdog
+        self._lookout = Lookout(server, limits, self._means.schedule, self._means.clock, self)
+        try:
+            return await self._watch(server)
+        finally:
+            self._lookout.end()
+            self._lookout = None
 
-    async def _something_happened(self, server: ServerProcess) -> None:
-        orders = [asyncio.create_task(event.wait()) for event in (self._ending, self._restart)]
-        waited: set[asyncio.Future[Any]] = {server.exited, *orders}
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        for order in orders:
-            order.cancel()
+    def _begin(self, why: str) -> ServerProcess:
+        """Have the standby serve, else start a server. Raises OSError."""
+        server = self._spare.take()
+        if server is not None:
+            server.serve()
+        else:
+            server = ServerProcess(self._configuration.launch(), self._means.sockets)
+            server.start()
+        self._chronicle.started(server, why)
+        return server
+
+    def _make_standby(self) -> ServerProcess:
+        launch = self._configuration.launch("--standby")
+        return ServerProcess(launch, self._means.sockets, standby=True)
+
+    async def _watch(self, server: ServerProcess) -> float:
+        """Return once another server may take its place, with the pause before that."""
+        while not server.exited.done():
+            if self.state is ServerState.STUCK:
+                await self._put_down(server)
+                return 0.0
+            if self._overruled:
+                await self._drain(server, "ordered to end" if self._ending.is_set() else "ordered to stop")
+                return 0.0
+            if self._replacing and await self._standby_waits(server):
+                await self._drain(server, self._replacing)
+                return 0.0
+            await self._pause(server.exited)
+        return self._judge(server, server.exited.result())
+
+    async def _pause(self, *futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+        """Wait for one of these, for something to think about, or until the time is over."""
+        disturbed = asyncio.create_task(self._disturbed.wait())
+        await first_of(*futures, disturbed, timeout_s=timeout_s)
+        disturbed.cancel()
+        self._disturbed.clear()
+
+    @property
+    def _overruled(self) -> bool:
+        """Whether there is to be no server at all."""
+        return self._ending.is_set() or self._wish.stopped
+
+    async def _standby_waits(self, server: ServerProcess) -> bool:
+        """Have a standby ready, if one can be had in time; False: the server cannot wait for it."""
+        preparing = asyncio.create_task(self._spare.prepare())
+        deadline_s = self._means.clock() + SPARE_S
+        try:
+            while not preparing.done() and (left_s := deadline_s - self._means.clock()) > 0:
+                await self._pause(preparing, server.exited, timeout_s=left_s)
+                if server.exited.done() or self._overruled or self.state is ServerState.STUCK:
+                    self._disturb()
+                    return False
+        finally:
+            preparing.cancel()
+        return True
+
+    async def _drain(self, server: ServerProcess, why: str) -> None:
+        """Return once the server has let go of the data folder; it may still answer those who wait."""
+        log.info("the server is to end: %s", why)
+        server.terminate()
+        self._enter(ServerState.DRAINING)
+        at_rest = asyncio.create_task(server.until(Sign.HANDED_OVER))
+        deadline_s = self._means.clock() + DRAIN_S
+        while not at_rest.done() and (left_s := deadline_s - self._means.clock()) > 0:
+            await self._pause(at_rest, timeout_s=left_s)
+            if self._hurry.is_set() or self.state is ServerState.STUCK:
+                break
+        if not at_rest.done():
+            at_rest.cancel()
+            await self._put_down(server)
+            return
+        self._let_leave(server)
+        self._chronicle.ordered(server, why, server.exited.result() if server.exited.done() else None)
+
+    def _let_leave(self, server: ServerProcess) -> None:
+        """Let a server answer who still waits, but not for ever."""
+        if server.exited.done():
+            return
+        self._leaving.add(server)
+        deadline = self._means.schedule.after(DRAIN_S, server.kill)
+
+        def left(_: object) -> None:
+            deadline.cancel()
+            self._leaving.discard(server)
+
+        server.exited.add_done_callback(left)
+
+    async def _put_down(self, server: ServerProcess) -> None:
+        """Kill a server that does not come to an end, once it has shown where it stands."""
+        if self.state is ServerState.STUCK:
+            assert self._lookout is not None
+            silence = self._lookout.describe()
+            self._chronicle.stuck(server, silence, await server.show_stacks())
+        else:
+            self._chronicle.ordered(server, "killed: it did not come to rest in time", None)
+        server.kill()
+        await server.exited
+
+    def _judge(self, server: ServerProcess, code: int) -> float:
+        """A server ended by itself; return the pause before the next one, in seconds."""
+        if code == os.EX_CONFIG:
+            return self._refused(server)
+        pause_s = self._backoff.after_exit(server.lived_s)
+        self._chronicle.ended(server, code, pause_s)
+        return pause_s
+
+    def _refused(self, server: ServerProcess) -> float:
+        """A server found its configuration wrong; trying it again at once would change nothing."""
+        problem = server.problem or "the server does not accept it; its log says why"
+        if self._configuration.refuse(server.launch, problem):
+            self._chronicle.refused(problem, "the last good one is used")
+            return 0.0
+        if not self._ever_ready and not self._configuration.has_copy:
+            self._exit_code = os.EX_CONFIG
+            self._ending.set()
+        self._chronicle.refused(problem, f"tried again every {SLOWEST_S:.0f} s")
+        return SLOWEST_S
 
     async def _rest(self, pause_s: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause_s):
-                await self._ending.wait()
+        """Wait before the next start, or until there is reason not to."""
+        deadline_s = self._means.clock() + pause_s
+        while not (self._overruled or self._replacing):
+            if (left_s := deadline_s - self._means.clock()) <= 0:
+                return
+            await self._pause(timeout_s=left_s)
 
-    def _hear_sign(self, sign: Sign) -> None:
-        if sign is Sign.READY:
-            self._was_ready = True
-            self._enter(ServerState.READY)
-        elif sign is Sign.DRAINING:
-            self._enter(ServerState.DRAINING)
-
-
-def _describe(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    async def _see_off(self) -> None:
+        """Wait for those that still answer, unless in a hurry."""
+        self._chronicle.rest()
+        while self._leaving:
+            if self._hurry.is_set():
+                for server in self._leaving:
+                    server.kill()
+            await self._pause(*(server.exited for server in self._leaving))

@@ -13,12 +13,13 @@ import pytest
 
 from eomd.errors import ConfigurationError, FolderInUseError, ListenError
 from eomd.handover import (
+    LINE_BYTES_MAX,
+    Heartbeat,
     Sign,
     give_sign,
     handover_environment,
     heartbeat_pipe,
     inherited_sockets,
-    watchdog_gone,
 )
 from eomd.listen import TcpAddress, UnixAddress, close_sockets, format_bound, open_sockets, systemd_sockets
 from eomd.runtime import PidFile, make_runtime_folder, remove_runtime_folder, running_pid, runtime_folder
@@ -107,7 +108,7 @@ from eomd.handover import *
 sockets = inherited_sockets(os.environ)
 print(sorted((name, s.getsockname()[1]) for name, s in sockets.items()))
 pipe = heartbeat_pipe(os.environ)
-print(give_sign(pipe, Sign.READY), watchdog_gone(pipe))
+print(give_sign(pipe, Heartbeat(Sign.READY)))
 print(any(os.get_inheritable(d) for d in [pipe, *(s.fileno() for s in sockets.values())]))
 """
 
@@ -124,8 +125,8 @@ def test_a_child_inherits_sockets_and_heartbeat() -> None:
         check=True,
     )
     port = sockets["http"].getsockname()[1]
-    assert done.stdout.splitlines() == [f"[('http', {port})]", "True False", "False"]
-    assert os.read(reading, 10) == Sign.READY.value
+    assert done.stdout.splitlines() == [f"[('http', {port})]", "True", "False"]
+    assert Heartbeat.parse(os.read(reading, LINE_BYTES_MAX)) == Heartbeat(Sign.READY)
     os.close(reading)
     os.close(writing)
     close_sockets(sockets)
@@ -139,17 +140,15 @@ def test_names_meant_for_another_process_mean_nothing() -> None:
 
 def test_a_closed_pipe_tells_that_the_watchdog_has_gone() -> None:
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    assert give_sign(writing)
-    assert not watchdog_gone(writing)
+    assert give_sign(writing, Heartbeat(Sign.ALIVE))
     os.close(reading)
-    assert watchdog_gone(writing)
-    assert not give_sign(writing)
+    assert not give_sign(writing, Heartbeat(Sign.ALIVE))
     os.close(writing)
 
 
 def test_a_watchdog_that_does_not_read_blocks_nobody() -> None:
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    assert all(give_sign(writing) for _ in range(100_000))
+    assert all(give_sign(writing, Heartbeat(Sign.ALIVE)) for _ in range(100_000))
     os.close(reading)
     os.close(writing)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from eomd.handover import HTTP, Sign, handover_environment
+from eomd.handover import HTTP, Heartbeat, Sign, handover_environment
 from eomd.listen import TcpAddress, close_sockets, open_sockets
 from tests.world import DEADLINE_S, Client, World, open_world, wait_until
 
@@ -61,11 +61,23 @@ class Pipe:
 
     def __init__(self) -> None:
         self.read_end, self.write_end = os.pipe()
+        self._lines: list[bytes] = []
 
-    def read(self, deadline_s: float = DEADLINE_S) -> bytes:
-        ready, _, _ = select.select([self.read_end], [], [], deadline_s)
-        assert ready, "no sign of life"
-        return os.read(self.read_end, 100)
+    def read(self) -> Sign | None:
+        """Return the next sign; None at the end."""
+        while len(self._lines) < 2:
+            ready, _, _ = select.select([self.read_end], [], [], DEADLINE_S)
+            assert ready, "no sign of life"
+            received = os.read(self.read_end, 4096)
+            if not received:
+                return None
+            *before, torn = self._lines or [b""]
+            self._lines = [*before, *(torn + received).split(b"\n")]
+        return Heartbeat.parse(self._lines.pop(0)).sign
+
+    def read_until(self, sign: Sign) -> None:
+        while (read := self.read()) is not sign:
+            assert read is not None, f"no {sign}"
 
     def close(self) -> None:
         for end in (self.read_end, self.write_end):
@@ -102,12 +114,13 @@ def test_the_heartbeat_tells_ready_alive_and_draining(world: World, pipe: Pipe) 
     world.configure()
     process, port = start_handed_over(world, pipe)
     try:
-        assert pipe.read() == Sign.READY.value + Sign.ALIVE.value or pipe.read() == Sign.ALIVE.value
+        assert pipe.read() is Sign.STARTING
+        pipe.read_until(Sign.READY)
         assert Client(port).request("GET", "/health").status == 200
-        assert pipe.read() == Sign.ALIVE.value
+        assert pipe.read() is Sign.ALIVE
         process.terminate()
-        rest = b"".join(iter(pipe.read, b""))
-        assert rest.rstrip(Sign.ALIVE.value).endswith(Sign.DRAINING.value)
+        pipe.read_until(Sign.DRAINING)
+        pipe.read_until(Sign.HANDED_OVER)
         assert process.wait(DEADLINE_S) == 0
     finally:
         process.kill()

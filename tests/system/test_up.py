@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -40,17 +41,25 @@ def tree(world: World) -> list[psutil.Process]:
     return found
 
 
-def server_of(world: World) -> psutil.Process:
+def servers_of(world: World) -> list[psutil.Process]:
+    """Return the watchdog's children that serve: neither standbys nor what has just been started."""
     assert world.server is not None
-    parent = psutil.Process(world.server.process.pid)
-    wait_until(lambda: len(parent.children()) == 1, "one child")
-    return parent.children()[0]
+    found = []
+    for child in psutil.Process(world.server.process.pid).children():
+        with suppress(psutil.Error):
+            words = child.cmdline()
+            if "serve" in words and "--standby" not in words:
+                found.append(child)
+    return found
+
+
+def server_of(world: World) -> psutil.Process:
+    found: list[psutil.Process] = wait_until(lambda: len(s := servers_of(world)) == 1 and s, "one server")
+    return found[0]
 
 
 def another_server(world: World, than: psutil.Process) -> psutil.Process:
-    assert world.server is not None
-    parent = psutil.Process(world.server.process.pid)
-    wait_until(lambda: [c for c in parent.children() if c.pid != than.pid], "a new server")
+    wait_until(lambda: than.pid not in [s.pid for s in servers_of(world)], "the old server's end")
     wait_until(world._answers, "the new server answers")
     return server_of(world)
 
@@ -188,7 +197,7 @@ def test_a_taken_port_is_named(world: World) -> None:
         other.listen()
         done = world.run("up")
     assert done.returncode == 1
-    assert done.stderr == f"eomd: cannot listen on 127.0.0.1:{world.port}: Address already in use\n"
+    assert done.stderr.endswith(f"eomd: cannot listen on 127.0.0.1:{world.port}: Address already in use\n")
     assert not runtime_folder(world.data, os.environ).exists()
 
 
@@ -235,6 +244,11 @@ def test_systemd_is_told_when_it_is_ready_and_when_it_stops(world: World) -> Non
         listener.bind(str(world.folder / "notify"))
         listener.settimeout(60)
         server = world.serve("up", NOTIFY_SOCKET=str(world.folder / "notify"))
-        assert listener.recv(100) == b"READY=1"
+        listen_for(listener, b"READY=1")
         server.stop()
-        assert listener.recv(100) == b"STOPPING=1"
+        listen_for(listener, b"STOPPING=1")
+
+
+def listen_for(listener: socket.socket, message: bytes) -> None:
+    while listener.recv(1000) != message:
+        pass

@@ -24,7 +24,6 @@ def test_defaults_are_not_remarked_on() -> None:
     [
         ("approval", "rows", 1000),
         ("modify", "refuse_repeats", True),
-        ("watchdog", "rss_limit_mb", 1),
         ("inbox", "quiet_s", 1.0),
         ("auth", "session_hours", 1),
     ],
