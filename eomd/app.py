@@ -337,3 +337,4 @@ class Server:
         self._monitor.stop()
         self._rooms.context.receiving.shutdown()
         self._rooms.executors.close()
+        gc.unfreeze()

@@ -1,7 +1,9 @@
 """Fixtures of the integration tests."""
 
+import gc
 import os
 
+import psutil
 import pytest
 
 from eomd.evt.simulator import Counter, SimulatedCluster, SimulatorSettings, UserRange
@@ -13,6 +15,23 @@ SETTINGS = {
     "max_rows": 10,
     "max_inflight": 4,
 }
+
+GARBAGE_BYTES_MAX = 256 * 2**20
+
+
+@pytest.fixture(scope="session")
+def memory():
+    """What the process held when garbage was last collected, in bytes."""
+    return {"after": psutil.Process().memory_info().rss}
+
+
+@pytest.fixture(autouse=True)
+def _collect_garbage(memory):
+    """Whole servers and clusters hang on few objects: the collector alone would come to them too late."""
+    yield
+    if psutil.Process().memory_info().rss > memory["after"] + GARBAGE_BYTES_MAX:
+        gc.collect()
+        memory["after"] = psutil.Process().memory_info().rss
 
 
 @pytest.fixture
