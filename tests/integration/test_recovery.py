@@ -23,7 +23,8 @@ from tests.journal import count_applied
 from tests.mariadb import MariaDb
 
 INC = order("inc")
-PACE, LONG = 20_000, 30_000
+#: ten seconds' work, so that a slow machine stops a server on the way too
+PACE, LONG = 20_000, 200_000
 LONG_CONTENT = lines(users(LONG), 5)
 SHORT_CONTENT = lines(users(100), 5)
 
@@ -39,10 +40,12 @@ def change(path: Path, **fields: object) -> None:
 
 
 async def stop_on_the_way(home: Home, wanted: Any = INC) -> Operation:
-    """Let an operation come to a quarter of its rows, and stop the server."""
+    """Let an operation come to some of its rows, and stop the server; the next ones work at full speed."""
+    home.pace["rows_per_s"] = PACE
     async with home.life() as life:
         operation = await life.hand_in(wanted, LONG_CONTENT if wanted.mode else lines(users(LONG)))
-        await life.progress(operation.id, LONG // 4)
+        await life.progress(operation.id, LONG // 40)
+    home.pace["rows_per_s"] = 0
     return operation
 
 
@@ -254,6 +257,7 @@ def test_an_operation_of_a_cluster_that_is_gone_waits_for_it(tmp_path: Path, fis
             for operation in (waits, cancelled, stopped):
                 await life.progress(operation.id, 1)
         del home.clusters["fish"]
+        home.pace["rows_per_s"] = 0
         async with home.life() as life:
             view = await life.reach(waits.id, State.PAUSED)
             assert view.paused_by is PausedBy.CLUSTER
@@ -422,7 +426,8 @@ def test_a_dry_run_waits_for_the_counters_limits(
             dry = await life.hand_in(order("inc", dry_run=True), LONG_CONTENT)
             query = await life.hand_in(order(), lines(users(LONG)))
             for operation in (dry, query):
-                await life.progress(operation.id, LONG // 8)
+                await life.progress(operation.id, LONG // 40)
+        home.pace["rows_per_s"] = 0
         mariadb.kill()
         async with home.life(met=False) as life:
             await life.reach(query.id)
