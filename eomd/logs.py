@@ -32,6 +32,8 @@ def set_up_logging(level: str, form: str, secrets: Iterable[str] = ()) -> None:
     # what these have to say below a warning is about themselves
     for name in ("asyncio", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # a connection that comes back to the pool and is gone: the ledger says so itself, once
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
 class _Redacting(logging.Formatter):

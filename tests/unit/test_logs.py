@@ -82,4 +82,5 @@ def test_a_library_that_talks_of_itself_is_not_heard(level: str) -> None:
     set_up_logging(level, "text")
     assert not logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.INFO)
     assert logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.WARNING)
+    assert not logging.getLogger("sqlalchemy.pool.impl.QueuePool").isEnabledFor(logging.ERROR)
     assert logging.getLogger("eomd.app").isEnabledFor(logging.INFO)
