@@ -51,6 +51,14 @@ def parse_taken(taken: str) -> str | None:
     return match[1] if match and byte_length(taken) <= NAME_BYTES_MAX else None
 
 
+def parse_taken_time(taken: str) -> datetime | None:
+    """Return when a file was taken, by its taken name; None for what is no such time."""
+    try:
+        return datetime.strptime(taken[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def shorten(name: str, bytes_max: int = DROPPED_BYTES_MAX) -> str:
     """Return a name cut to so many bytes, whole characters, its extension kept."""
     stem, extension = name, ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from eomd.inbox_layout import (
     hand_in_of,
     is_unfinished,
     parse_taken,
+    parse_taken_time,
     shorten,
     stem_of,
 )
@@ -144,6 +146,7 @@ def test_a_taken_name_begins_with_its_time() -> None:
     taken = format_taken(NOON_NS, "query_fish_1.csv")
     assert taken == "20260301T120000.123456789Z-query_fish_1.csv"
     assert parse_taken(taken) == "query_fish_1.csv"
+    assert parse_taken_time(taken) == datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 @given(NAMES)
