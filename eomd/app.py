@@ -131,6 +131,7 @@ class Server:
         await self._rooms.recovery.resume()
         self._spawn(self._join_ledger())
         self._spawn(self._rooms.incidents.run())
+        self._spawn(self._rooms.outbox.run())
         with suppress(TimeoutError):
             async with asyncio.timeout(LEDGER_WAIT_S):
                 await self._ledger_tried.wait()
@@ -309,10 +310,12 @@ class Server:
             async with asyncio.timeout_at(deadline_s):
                 await self._rooms.schedule.drain()
                 await self._rooms.context.unchanging.wait()
+                await self._rooms.outbox.settle()
         await self._rooms.schedule.abort()
         return self._rooms.context.unchanging.is_set()
 
     async def _stop_writing(self) -> None:
+        await self._rooms.desk.inbox.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -21,6 +21,7 @@
     │   └── DiskFullError             DISK_FULL
     ├── ListenError                   an address to listen at is taken or not ours; may be free later
     ├── FolderInUseError              another server holds this data folder
+    ├── FileChangedError              a dropped file is still being written to: offer it again
     ├── FolderDamagedError            an operation's own files are not as they were written
     ├── NewerFormatError              a newer eomd wrote it: not to be touched
     ├── JournalDamagedError           what a simulated cluster has decided can't be read whole
@@ -185,6 +186,10 @@ class ListenError(EomdError):
 
 class FolderInUseError(EomdError):
     code = "FOLDER_IN_USE"
+
+
+class FileChangedError(EomdError):
+    code = "FILE_CHANGED"
 
 
 class FolderDamagedError(EomdError):

@@ -20,17 +20,23 @@ from eomd.handlers.context import Context
 from eomd.handlers.metrics import Metrics
 from eomd.handlers.openapi import describe_api
 from eomd.handlers.routes import make_routes
+from eomd.inbox_layout import OUTBOX
 from eomd.incident_spool import INCIDENTS, IncidentSpool
+from eomd.model import Operation
 from eomd.operations.admission import Admission
 from eomd.operations.audit import Audit
 from eomd.operations.board import Board
 from eomd.operations.clusters import ClusterOffice
 from eomd.operations.definitions import Definitions
 from eomd.operations.desk import Desk
+from eomd.operations.dropped_files import DroppedFiles
+from eomd.operations.dropped_retention import DroppedRetention
 from eomd.operations.fleet import Fleet
 from eomd.operations.hand_ins import HandIns
+from eomd.operations.inbox import Inbox
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake
+from eomd.operations.outbox import Outbox
 from eomd.operations.recovery import Recovery
 from eomd.operations.results import Results
 from eomd.operations.retention import Retention
@@ -64,6 +70,7 @@ class Rooms:
     definitions: Definitions
     retention: Retention
     incidents: IncidentBook
+    outbox: Outbox
     desk: Desk
     context: Context
 
@@ -86,33 +93,48 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         executors=executors,
         rules=rules,
         definitions=definitions.of,
-        changed=board.changed,
         answered=metrics.rows.count,
     )
+    outbox = Outbox(settings.data_dir / OUTBOX, tools)
+    tools.changed = partial(_tell, board, outbox)
     clusters: dict[str, Cluster] = {}
     schedule = Schedule(clusters, tools, board)
     tools.window_segments = schedule.window_segments
     watch = Watch(clusters, ledger)
     office = ClusterOffice(clusters, definitions, tools, watch)
     office.restore()
-    retention = Retention(ledger, board, tools)
+    dropped = DroppedFiles(rules)
+    retention = Retention(ledger, board, tools, DroppedRetention(ledger, dropped, outbox.folder, tools))
     hand_ins = HandIns(ledger)
     admission = Admission(ledger, schedule, tools)
     spool = IncidentSpool(data.spool / INCIDENTS)
     incidents = IncidentBook(ledger, spool, data.origin().hex(), executors.serving)
+    intake = Intake(ledger, hand_ins, schedule, definitions, tools, admission, clusters)
+    audit = Audit(ledger)
     desk = Desk(
         ledger=ledger,
         board=board,
         schedule=schedule,
-        intake=Intake(ledger, hand_ins, schedule, definitions, tools, admission, clusters),
+        intake=intake,
         definitions_=definitions,
         results=Results(tools),
         clusters_=office,
         retention=retention,
-        audit=Audit(ledger),
+        audit=audit,
         tools=tools,
         watch=watch,
         incidents=incidents,
+        inbox=Inbox(
+            ledger=ledger,
+            hand_ins=hand_ins,
+            schedule=schedule,
+            intake=intake,
+            admission=admission,
+            outbox=outbox,
+            audit=audit,
+            files=dropped,
+            tools=tools,
+        ),
     )
     return Rooms(
         data=data,
@@ -127,9 +149,15 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         definitions=definitions,
         retention=retention,
         incidents=incidents,
+        outbox=outbox,
         desk=desk,
         context=_make_context(settings, desk, metrics, api_socket),
     )
+
+
+def _tell(board: Board, outbox: Outbox, operation: Operation) -> None:
+    board.changed(operation)
+    outbox.changed(operation)
 
 
 def ledger_settings(settings: Settings, environ: Mapping[str, str]) -> LedgerSettings:
@@ -152,6 +180,8 @@ def make_rules(settings: Settings) -> Rules:
         refuse_unknown_eids=limits.unknown_eids == "refuse",
         files_days=settings.retention.files_days,
         log_days=settings.retention.log_days,
+        upload_bytes_max=limits.upload_mb << 20,
+        inbox=settings.inbox_path,
     )
 
 

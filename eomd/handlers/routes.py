@@ -10,6 +10,7 @@ from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
 from eomd.handlers.hand_in import HandInHandler
 from eomd.handlers.health import HealthHandler
+from eomd.handlers.inbox import InboxHandler
 from eomd.handlers.incidents import IncidentsHandler
 from eomd.handlers.internal import IncidentNewsHandler, RecycleHandler, ReloadHandler, WatchHandler
 from eomd.handlers.metrics_page import MetricsHandler
@@ -227,5 +228,6 @@ def _internal_routes() -> list[Route]:
         internal("watch", WatchHandler, "PUT", "Say what the watchdog sees"),
         internal("recycle", RecycleHandler, "POST", "Replace a pool's connections"),
         internal("reload", ReloadHandler, "POST", "Have the configuration read again"),
+        internal("inbox", InboxHandler, "POST", "Offer claimed files"),
         internal("incidents", IncidentNewsHandler, "POST", "Have the incidents' spool looked into"),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -37,11 +37,21 @@ class Audit:
 
         Never raises: what is noted has been done, and must not be answered with an error.
         """
+        await self.note_all(caller, action, [(subject, detail)])
+
+    async def note_all(
+        self, caller: Caller, action: str, deeds: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> None:
+        """Write an entry per (subject, detail), in one transaction. As `note`."""
         now = datetime.now(UTC)
-        entry = AuditEntry(now, caller.name, action, subject, dict(detail), caller.address)
+        entries = [
+            AuditEntry(now, caller.name, action, subject, dict(detail), caller.address)
+            for subject, detail in deeds
+        ]
+        subjects = ", ".join(entry.subject for entry in entries)
         try:
-            await self._ledger.audit(entry)
+            await self._ledger.audit(entries)
         except UnavailableError:
-            log.warning("audit entry kept here alone: %s %s %s", caller.name, action, subject)
+            log.warning("audit entry kept here alone: %s %s %s", caller.name, action, subjects)
         except EomdError as error:
-            log.error("audit entry refused: %s %s %s: %s", caller.name, action, subject, error)
+            log.error("audit entry refused: %s %s %s: %s", caller.name, action, subjects, error)

@@ -22,6 +22,7 @@ from eomd.operations.audit import Audit, Caller
 from eomd.operations.board import Board, Subscription
 from eomd.operations.clusters import ClusterOffice, ClusterView
 from eomd.operations.definitions import Definitions
+from eomd.operations.inbox import Inbox
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake, Source
 from eomd.operations.results import Download, Results
@@ -52,6 +53,7 @@ class Desk:
     tools: Tools
     watch: Watch
     incidents: IncidentBook
+    inbox: Inbox
 
     # --- handing in --------------------------------------------------------------------------------------
 

@@ -83,9 +83,10 @@ class Intake:
         if self.draining:
             raise DrainingError("the server is shutting down; try again in a moment")
         self._schedule.check_room()
-        self._check_ledger()
+        self.check_ledger()
 
-    def _check_ledger(self) -> None:
+    def check_ledger(self) -> None:
+        """Raises LedgerUnavailableError while hand-ins cannot be entered, or looked up for certain."""
         if not self._ledger.state.up:
             raise LedgerUnavailableError("the database is away; running operations go on")
         if self._hand_ins.in_doubt:
@@ -137,7 +138,7 @@ class Intake:
             del self._keys[place]
 
     async def _find_key(self, operatorid: int, key: str, content: str) -> Operation | None:
-        self._check_ledger()
+        self.check_ledger()
         found = await self._ledger.find_key(operatorid, key, datetime.now(UTC) - KEY_LIFE)
         if found is None:
             return None

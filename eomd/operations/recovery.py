@@ -19,7 +19,7 @@ from eomd.model import Model, Operation, PausedBy, State
 from eomd.operations.hand_ins import HandIns
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Tools
-from eomd.storage.checkpoint import Checkpoint, Manifest, compose_operation
+from eomd.storage.checkpoint import Checkpoint, load_operation
 from eomd.storage.files import OperationFolder
 from eomd.storage.ledger import Ledger
 from eomd.storage.recorder import OperationChange
@@ -51,7 +51,7 @@ class Recovery:
         for identity in await self._in_thread(self._tools.data.unfinished):
             folder = self._tools.data.operation(identity)
             try:
-                loaded = await self._in_thread(_load, identity, folder)
+                loaded = await self._in_thread(load_operation, identity, folder.manifest, folder.checkpoint)
             except FolderDamagedError as error:
                 log.error("it cannot go on: %s", error, extra={"operation": identity})
                 self._damaged[identity] = str(error)
@@ -126,6 +126,7 @@ class Recovery:
         else:
             admitted = await self._in_thread(self._tools.data.admit, folder, operation.id)
             self._schedule.add(operation, admitted, Checkpoint(State.QUEUED))
+            self._tools.changed(operation)
 
     async def _look_after(self, operation: Operation) -> None:
         """Tell the end of an operation that the ledger holds for unfinished, and that cannot go on."""
@@ -136,6 +137,7 @@ class Recovery:
         ended = await self._end_of(operation, folder)
         if ended is not None:
             await self._record(ended)
+            self._tools.changed(ended)
             if folder.path.exists():
                 await self._in_thread(folder.ended.touch)
             self._damaged.pop(operation.id, None)
@@ -146,7 +148,9 @@ class Recovery:
         if reason is None and folder.ended.exists():
             # told before, to a ledger that has been brought back from an older copy since
             try:
-                return (await self._in_thread(_load, operation.id, folder))[0]
+                return (
+                    await self._in_thread(load_operation, operation.id, folder.manifest, folder.checkpoint)
+                )[0]
             except FolderDamagedError as error:
                 reason = str(error)
         if reason is None and not folder.path.exists():
@@ -163,15 +167,6 @@ class Recovery:
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._tools.executors.running, partial(work, *arguments))
-
-
-def _load(identity: int, folder: OperationFolder) -> tuple[Operation, Checkpoint]:
-    manifest = Manifest.load(folder.manifest)
-    if folder.checkpoint.exists():
-        checkpoint = Checkpoint.load(folder.checkpoint)
-    else:
-        checkpoint = Checkpoint(State.QUEUED)
-    return compose_operation(identity, manifest, checkpoint), checkpoint
 
 
 def _modifies(operation: Operation) -> bool:

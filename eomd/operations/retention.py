@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from eomd.operations.board import Board
+from eomd.operations.dropped_retention import DroppedRetention
 from eomd.operations.tools import Tools
 from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger
@@ -27,8 +28,8 @@ UPLOAD_AGE = timedelta(hours=24)
 class Retention:
     """Removes files, never rows of the ledger."""
 
-    def __init__(self, ledger: Ledger, board: Board, tools: Tools) -> None:
-        self._ledger, self._board, self._tools = ledger, board, tools
+    def __init__(self, ledger: Ledger, board: Board, tools: Tools, dropped: DroppedRetention) -> None:
+        self._ledger, self._board, self._tools, self._dropped = ledger, board, tools, dropped
 
     @property
     def _files_age(self) -> timedelta | None:
@@ -43,7 +44,10 @@ class Retention:
         await self._in_thread(self._remove_uploads, now)
         await self._in_thread(self._remove_logs, now)
         age = self._files_age
-        return 0 if age is None else await self._remove_operations(now, age)
+        if age is None:
+            return 0
+        await self._dropped.retire(now - age)
+        return await self._remove_operations(now, age)
 
     async def _remove_operations(self, now: datetime, age: timedelta) -> int:
         removed, before = 0, now - age

@@ -5,6 +5,7 @@ takes effect at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from eomd.storage.csv_reader import ReadLimits
 
@@ -25,6 +26,10 @@ class Rules:
     files_days: int
     #: logs are kept so long; 0: for good
     log_days: int
+    #: of one file handed in
+    upload_bytes_max: int
+    #: where files are dropped
+    inbox: Path
 
     def become(self, other: Rules) -> None:
         """Take over every rule of another record."""

@@ -57,6 +57,11 @@ class Schedule:
         """Return how many segments each running operation may hold, so that memory stays flat."""
         return max(SEGMENTS_EACH_MIN, SEGMENTS_IN_HAND // max(1, len(self._tasks)))
 
+    def room(self, kept_free: float) -> int:
+        """Return how many more may wait so that this share of the queue stays free; one at least may."""
+        most = self._tools.rules.queued_operations_max
+        return max(0, max(1, int(most * (1 - kept_free))) - self.queued)
+
     def check_room(self) -> None:
         """Raises QueueFullError while `limits.queued_operations` wait."""
         most = self._tools.rules.queued_operations_max

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,11 +29,13 @@ class AuditEntry:
     entry: str = field(default_factory=lambda: uuid4().hex)
 
 
-def add(connection: Connection, schema: Schema, entry: AuditEntry) -> None:
-    """Write an entry unless it is there."""
+def add(connection: Connection, schema: Schema, entries: Sequence[AuditEntry]) -> None:
+    """Write those entries that are not there."""
     table = schema.audit
-    if connection.execute(select(table.c.entry).where(table.c.entry == entry.entry)).first() is None:
-        connection.execute(insert(table).values(_format(entry)))
+    wanted = [entry.entry for entry in entries]
+    there = set(connection.execute(select(table.c.entry).where(table.c.entry.in_(wanted))).scalars())
+    if missing := [_format(entry) for entry in entries if entry.entry not in there]:
+        connection.execute(insert(table), missing)
 
 
 def _format(entry: AuditEntry) -> dict[str, str]:

@@ -141,6 +141,15 @@ def count_rows(statuses: dict[int, int], total: int) -> Counts:
     return Counts(total=total, done=done, ok=ok, failed=done - ok - uncertain, uncertain=uncertain)
 
 
+def load_operation(operation: int, manifest: Path, checkpoint: Path) -> tuple[Operation, Checkpoint]:
+    """Return an operation as its folder's files know it; without a checkpoint it is queued.
+
+    Raises OSError, FolderDamagedError, NewerFormatError.
+    """
+    known = Checkpoint.load(checkpoint) if checkpoint.exists() else Checkpoint(State.QUEUED)
+    return compose_operation(operation, Manifest.load(manifest), known), known
+
+
 def compose_operation(operation: int, manifest: Manifest, checkpoint: Checkpoint) -> Operation:
     """Return the operation as its folder knows it."""
     return Operation(

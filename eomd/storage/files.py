@@ -42,6 +42,8 @@ class OperationFolder:
         self.checkpoint = path / "checkpoint.json"
         self.partial = path / "partial.csv"
         self.summary = path / "summary.json"
+        #: who waits for answers in the outbox; gone once they have the last one
+        self.answer = path / "answer.json"
         #: marks an operation that has ended, the ledger or the spool knowing it
         self.ended = path / "ended"
         #: marks a hand-in whose commit was in doubt and which the caller was told is refused
@@ -75,7 +77,7 @@ class DataFolder:
         shutil.rmtree(self.uploading, ignore_errors=True)
         self.uploading.mkdir(mode=_PRIVATE)
         stored = [parse_stored_name(path.name) or 0 for path in self.files.iterdir()]
-        self._highest_id = max([0, *stored, *self._ids()])
+        self._highest_id = max([0, *stored, *self.ids()])
 
     def lock(self) -> None:
         """Hold the folder until the process ends. Raises FolderInUseError while another one holds it."""
@@ -173,9 +175,10 @@ class DataFolder:
 
     def unfinished(self) -> list[int]:
         """Return the ids of operations that have not ended for good, in order."""
-        return sorted(i for i in self._ids() if not self.operation(i).ended.exists())
+        return sorted(i for i in self.ids() if not self.operation(i).ended.exists())
 
-    def _ids(self) -> list[int]:
+    def ids(self) -> list[int]:
+        """Return the ids of all operations that have a folder."""
         return [int(path.name) for path in self.operations.iterdir() if path.name.isdigit()]
 
     @property

@@ -205,9 +205,9 @@ class Ledger:
         """Make these all that is defined."""
         await self._link.write(lambda c: nosdata.put_definitions(c, self._schema, self._shapes, titles, eids))
 
-    async def audit(self, entry: AuditEntry) -> None:
+    async def audit(self, entries: Sequence[AuditEntry]) -> None:
         """Note who did what."""
-        await self._link.write(lambda c: audit.add(c, self._schema, entry))
+        await self._link.write(lambda c: audit.add(c, self._schema, entries))
 
     async def put_incidents(self, installation: str, changed: Sequence[Incident]) -> None:
         """Write incidents of an installation over what stands there of them."""

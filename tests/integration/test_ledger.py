@@ -482,9 +482,9 @@ class TestBesideOperations:
     def test_deeds_are_noted_once(self, home):
         async def scenario(ledger):
             entry = AuditEntry(NOON, "王芳", "cancel", "operation 12", {"reason": "错了"}, "192.0.2.7")
-            await ledger.audit(entry)
-            await ledger.audit(entry)
-            await ledger.audit(replace(entry, entry="another"))
+            await ledger.audit([entry])
+            await ledger.audit([entry, replace(entry, entry="another")])
+            await ledger.audit([replace(entry, entry="another")])
 
         home.run(scenario)
         assert home.column("SELECT who FROM eom_audit") == ["王芳", "王芳"]
