@@ -42,7 +42,9 @@ def make_charge(settings: Settings) -> Charge:
     from eomd.watchdog.charge import Charge, ClusterCharge, InboxCharge, LogCharge, WatchdogCharge
 
     inbox = settings.inbox.model_dump(mode="json", exclude={"path", "recipes"})
-    recipes = settings.inbox.model_dump(mode="json", include={"recipes"}, exclude_none=True)["recipes"]
+    recipes = settings.inbox.model_dump(mode="json", include={"recipes"}, exclude_defaults=True).get(
+        "recipes", {}
+    )
     return Charge(
         source=settings.source,
         data_dir=settings.data_dir,

@@ -11,12 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from eomd.watchdog.charge import Charge
 from eomd.watchdog.inbox_word import InboxWord
 from eomd.watchdog.incidents import Incidents
+from eomd.watchdog.liveness import SERVING
 from eomd.watchdog.offers import Link
 from eomd.watchdog.porter import InboxState, Porter
 from eomd.watchdog.schedule import Schedule
 from eomd.watchdog.supervisor import ServerState
-
-_WITH_SERVER = (ServerState.READY, ServerState.SLOW)
 
 
 class Inbox:
@@ -41,7 +40,7 @@ class Inbox:
 
     def hear_server(self, state: ServerState) -> None:
         """Offer claims while there is a server."""
-        self._server_ready = state in _WITH_SERVER
+        self._server_ready = state in SERVING
         if self._porter is not None:
             self._porter.hear_server(self._server_ready)
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,7 +20,15 @@ from eomd.errors import EomdError, ListenError
 from eomd.handover import API
 from eomd.listen import format_bound, open_unix
 from eomd.logs import set_up_logging
-from eomd.runtime import UP_PID, UP_SOCKET, PidFile, make_runtime_folder, read_pid, remove_runtime_folder
+from eomd.runtime import (
+    API_SOCKET,
+    UP_PID,
+    UP_SOCKET,
+    PidFile,
+    make_runtime_folder,
+    read_pid,
+    remove_runtime_folder,
+)
 from eomd.watchdog.charge import Charge
 from eomd.watchdog.chronicle import Chronicle
 from eomd.watchdog.configuration import Configuration
@@ -27,11 +36,13 @@ from eomd.watchdog.control import Control
 from eomd.watchdog.diary import Diary
 from eomd.watchdog.doors import Doors
 from eomd.watchdog.files import make_folder
+from eomd.watchdog.inbox import Inbox
 from eomd.watchdog.incident_files import IncidentFiles
 from eomd.watchdog.incidents import Incidents, Kind
 from eomd.watchdog.liveness import SERVING
 from eomd.watchdog.notify import Notifier
 from eomd.watchdog.schedule import Schedule
+from eomd.watchdog.server_link import ServerLink
 from eomd.watchdog.state_file import StateFile
 from eomd.watchdog.supervisor import Means, ServerState, Supervisor
 from eomd.watchdog.wish import Wish
@@ -39,6 +50,8 @@ from eomd.watchdog.writer import Writer
 
 log = logging.getLogger(__name__)
 
+#: how long a thread may keep the loop's thread waiting for the interpreter
+SWITCH_S = 0.001
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: before a part that broke is run again
 PART_PAUSE_S = 1.0
@@ -115,6 +128,8 @@ class Watchdog:
     async def run(self) -> int:
         """Keep everything running until a signal says otherwise. Return the process's exit code."""
         runtime = self._charge.runtime
+        # what a thread computes (a look at fifty thousand names) must not keep the loop waiting
+        sys.setswitchinterval(SWITCH_S)
         make_runtime_folder(runtime)
         former = read_pid(runtime / UP_PID)
         pid_file = PidFile(runtime / UP_PID)
@@ -155,6 +170,11 @@ class Watchdog:
             )
         )
         self._supervisor.add_listener(self._hear_server)
+        link = ServerLink(charge.runtime / API_SOCKET)
+        stack.push_async_callback(link.close)
+        inbox = Inbox(charge, self._incidents, link, self._schedule)
+        self._supervisor.add_listener(inbox.hear_server)
+        self._parts.append(inbox)
         self._state_file = StateFile(charge.folder, self._view, writer, self._schedule)
         stack.callback(self._state_file.write, ended=True)
 
