@@ -28,6 +28,7 @@
     ├── MigrationRefusedError         the old service's unfinished rows stand in the way
     └── EvtError                      speaking to a cluster
         ├── ConnectError              no usable connection came about
+        ├── NodeRefusedError          a node answered a probe, and will not serve us; names its state
         ├── FrameError                the peer's bytes are not the dialect; close the connection
         └── EncodeError               we were asked for something the dialect cannot say (ours)
 
@@ -214,6 +215,16 @@ class EvtError(EomdError):
 
 class ConnectError(EvtError):
     code = "EVT_CONNECT"
+
+
+class NodeRefusedError(EvtError):
+    """`state`: `misconfigured`, `draining` or `down`."""
+
+    code = "EVT_NODE_REFUSED"
+
+    def __init__(self, state: str, reason: str) -> None:
+        self.state = state
+        super().__init__(reason)
 
 
 class FrameError(EvtError):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 #: tables and keys that are read and checked, and that nothing acts on yet; docs/configuration.md marks them
 IDLE = (
-    "watchdog.probe_s",
     "modify",
     "approval",
     "auth.session_hours",

@@ -143,6 +143,11 @@ class Client:
         self._target = target
         self._on_retry = on_retry
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is this machine's, spoken to through its own socket."""
+        return self._target.socket is not None
+
     def get(self, path: str, **query: Any) -> Any:
         """Return the answer's `data`. Raises ApiError, ServerAwayError, AnswerLostError."""
         given = {name: value for name, value in query.items() if value is not None}

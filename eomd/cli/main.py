@@ -29,6 +29,7 @@ COMMANDS = {
     "modify": ("eomd.cli.hand_in:modify", "Change counters for the users of a file."),
     "operations": ("eomd.cli.operations:operations", "List, show, cancel, pause and resume operations."),
     "status": ("eomd.cli.status:status", "Show how the server and its parts are."),
+    "incidents": ("eomd.cli.incidents:incidents", "Show what the watchdog saw and did."),
     "check": ("eomd.cli.check:check", "Say what would stop the start."),
     "migrate": ("eomd.cli.migrate:migrate", "Bring the ledger's schema up to date."),
     "import-ini": ("eomd.cli.import_ini:import_ini", "Turn the old service's INI file into eomd.toml."),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 def format_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return the lines of a table, without one at the end."""
-    cells = [list(head), *([_printable(cell) for cell in row] for row in rows)]
+    cells = [list(head), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(_width(row[column]) for row in cells) for column in range(len(head))]
     return "\n".join(_format_row(row, widths) for row in cells)
 
@@ -18,7 +18,7 @@ def _format_row(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded).rstrip()
 
 
-def _printable(cell: object) -> str:
+def printable(cell: object) -> str:
     """Keep control characters, which a description may hold, away from the terminal."""
     text = "" if cell is None else str(cell)
     return "".join(c if c.isprintable() else "�" for c in text)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from eomd.durable import sync_folder, write_atomically
 from eomd.errors import FolderInUseError
+from eomd.free_space import free_space
 
 _STORED = re.compile(r"([1-9][0-9]{0,17})-(source\.csv|result\.csv|log\.txt)")
 _UPLOAD = re.compile(r"upload-[0-9a-f-]{36}\.csv")
@@ -103,9 +104,8 @@ class DataFolder:
         return uuid.UUID(path.read_text().strip()).bytes
 
     def free_mb(self) -> float:
-        """Return the space that a plain user may still write, in MiB."""
-        status = os.statvfs(self.path)
-        return status.f_bavail * status.f_frsize / 2**20
+        """Return the space that may still be written, in MiB."""
+        return free_space(self.path).usable_mb
 
     def receiving(self) -> Path:
         """Return a new path for a body being received."""

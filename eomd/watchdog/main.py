@@ -20,6 +20,7 @@ from eomd.errors import EomdError, ListenError
 from eomd.handover import API
 from eomd.listen import format_bound, open_unix
 from eomd.logs import set_up_logging
+from eomd.model import Incident
 from eomd.runtime import (
     API_SOCKET,
     UP_PID,
@@ -34,6 +35,7 @@ from eomd.watchdog.chronicle import Chronicle
 from eomd.watchdog.configuration import Configuration
 from eomd.watchdog.control import Control
 from eomd.watchdog.diary import Diary
+from eomd.watchdog.dispatcher import Dispatcher
 from eomd.watchdog.doors import Doors
 from eomd.watchdog.files import make_folder
 from eomd.watchdog.inbox import Inbox
@@ -41,6 +43,9 @@ from eomd.watchdog.incident_files import IncidentFiles
 from eomd.watchdog.incidents import Incidents, Kind
 from eomd.watchdog.liveness import SERVING
 from eomd.watchdog.notify import Notifier
+from eomd.watchdog.probes import Probes
+from eomd.watchdog.remedies import register_remedies
+from eomd.watchdog.reporter import Reporter
 from eomd.watchdog.schedule import Schedule
 from eomd.watchdog.server_link import ServerLink
 from eomd.watchdog.state_file import StateFile
@@ -175,8 +180,28 @@ class Watchdog:
         inbox = Inbox(charge, self._incidents, link, self._schedule)
         self._supervisor.add_listener(inbox.hear_server)
         self._parts.append(inbox)
+        self._add_eyes(link, inbox.view)
         self._state_file = StateFile(charge.folder, self._view, writer, self._schedule)
         stack.callback(self._state_file.write, ended=True)
+
+    def _add_eyes(self, link: ServerLink, view_inbox: Callable[[], dict[str, object]]) -> None:
+        """Add what looks at everything, tells the server of it, and remedies what it can."""
+        clock = asyncio.get_running_loop().time
+        probes = Probes(self._charge, self._schedule, self._incidents, link, self._should_answer)
+        views = {"server": self._supervisor.view, "inbox": view_inbox}
+        reporter = Reporter(link, probes, self._incidents, clock, self._should_answer, views)
+        dispatcher = Dispatcher(self._incidents, self._schedule, clock, self._veto)
+        register_remedies(dispatcher, link, self._supervisor.restart)
+        self._parts += [probes, reporter, dispatcher]
+        self._supervisor.add_listener(lambda state: probes.server_turned())
+        self._supervisor.add_listener(lambda state: reporter.tell_soon())
+
+    def _should_answer(self) -> bool:
+        """Tell whether a server runs that nothing keeps from answering."""
+        return self._supervisor.state in (ServerState.READY, ServerState.SLOW)
+
+    def _veto(self, incident: Incident) -> str:
+        return "a person has stopped the server" if self._supervisor.stopped_by_person else ""
 
     async def _open_doors(self, former: int | None) -> None:
         """Get the listening sockets, also from a watchdog that was killed. Raises ListenError."""
@@ -257,7 +282,8 @@ class Watchdog:
         return [self._supervisor, *self._parts]
 
     def _view(self) -> dict[str, Any]:
-        return {part.name: part.view() for part in self._everything}
+        incidents = [incident.format() for incident in self._incidents.open_now]
+        return {**{part.name: part.view() for part in self._everything}, "incidents": incidents}
 
     def _hear_server(self, state: ServerState) -> None:
         pid = self._supervisor.pid

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.journal import read_result
+from tests.small_disk import SmallDisk
 from tests.world import World, wait_until, write_users
 
 ROWS = 600_000
 USERS = range(100_000_000, 100_000_000 + ROWS)
 LIMITS = "[limits]\nmin_free_mb = 4"
-
-
-class SmallDisk:
-    """A tmpfs of 64 MB that is seen only by who goes `through` to it: so mounting needs no root."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        plain = os.geteuid() != 0
-        made_by = ["unshare", "--mount", *(["--user", "--map-root-user"] if plain else [])]
-        script = 'mount -t tmpfs -o size=64m tmpfs "$0" && echo mounted && exec cat'
-        self._keeper = subprocess.Popen(
-            [*made_by, "sh", "-c", script, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert self._keeper.stdout is not None
-        assert self._keeper.stdout.readline() == b"mounted\n"
-        self.through = ["nsenter", f"--target={self._keeper.pid}", "--mount", f"--wd={Path.cwd()}"]
-        self.through += ["--user", "--preserve-credentials"] if plain else []
-
-    def close(self) -> None:
-        self._keeper.communicate()
-
-    def fill(self, leave_mb: int) -> Path:
-        """Write a file that leaves so much space; return it, as seen from here."""
-        filler = Path(f"/proc/{self._keeper.pid}/root{self.folder}/filler")
-        facts = os.statvfs(filler.parent)
-        filler.write_bytes(bytes(facts.f_bavail * facts.f_frsize - (leave_mb << 20)))
-        return filler
 
 
 @pytest.fixture
