@@ -180,13 +180,16 @@ class Watchdog:
         inbox = Inbox(charge, self._incidents, link, self._schedule)
         self._supervisor.add_listener(inbox.hear_server)
         self._parts.append(inbox)
-        self._add_eyes(link, inbox.view)
+        self._add_eyes(stack, inbox.view)
         self._state_file = StateFile(charge.folder, self._view, writer, self._schedule)
         stack.callback(self._state_file.write, ended=True)
 
-    def _add_eyes(self, link: ServerLink, view_inbox: Callable[[], dict[str, object]]) -> None:
+    def _add_eyes(self, stack: AsyncExitStack, view_inbox: Callable[[], dict[str, object]]) -> None:
         """Add what looks at everything, tells the server of it, and remedies what it can."""
         clock = asyncio.get_running_loop().time
+        # their own: no look may wait for its turn behind the inbox's long calls
+        link = ServerLink(self._charge.runtime / API_SOCKET)
+        stack.push_async_callback(link.close)
         probes = Probes(self._charge, self._schedule, self._incidents, link, self._should_answer)
         views = {"server": self._supervisor.view, "inbox": view_inbox}
         reporter = Reporter(link, probes, self._incidents, clock, self._should_answer, views)
