@@ -65,7 +65,7 @@ class Dropper:
         again = HandIn(
             f"{asked.key}-again", asked.cluster, asked.mode, asked.eids, asked.users, asked.amounts
         )
-        again.refused = "an identical modify of late"
+        again.twin = asked
         self._drop(again, whole=True)
 
     def _drop(self, asked: HandIn, whole: bool, content: str | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class HandIn:
     refused: str = ""
     #: a person has ordered its end
     cancelled: bool = False
+    #: the same change was dropped under another name: one of the two is done, whichever is claimed first
+    twin: HandIn | None = None
     #: dropped into the inbox under this name, not handed in over HTTP
     dropped: str = ""
 
@@ -120,6 +122,19 @@ class Drawer:
         beyond = USERS + int(USERS * STRANGERS_SHARE)
         drawn = self._random.permutation(beyond)[:n] if unique else self._random.integers(0, beyond, n)
         return (drawn + FIRST_USER).astype(np.uint64)
+
+
+def refuse_second_twins(dropped: Sequence[HandIn], admitted: Container[str]) -> Iterator[str]:
+    """Mark the one of each two that must have been refused; return complaints where both or none were done."""
+    for asked in dropped:
+        if asked.twin is None:
+            continue
+        done = [one for one in (asked, asked.twin) if one.name in admitted]
+        if len(done) == 1:
+            other = asked.twin if done[0] is asked else asked
+            other.refused = "an identical modify of late"
+        else:
+            yield f"{asked.key} and {asked.twin.key} are one change, done {len(done)} times"
 
 
 def write_source(folder: Path, hand_in: HandIn) -> Path:

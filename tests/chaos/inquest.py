@@ -12,7 +12,7 @@ from eomd.inbox_layout import PROBLEMS, REFUSED, TAKEN, parse_taken
 from eomd.model import STATE_OF_STATUS, RowStatus, State
 from tests.chaos.clusters import EIDS, FIRST_USER, Cluster
 from tests.chaos.evidence import Applied, Past, Result, group_by_operation, read_result
-from tests.chaos.hand_ins import HandIn
+from tests.chaos.hand_ins import HandIn, refuse_second_twins
 from tests.chaos.proof import check_applied, check_query, check_rows
 from tests.chaos.system import System
 
@@ -63,6 +63,7 @@ class Inquest:
         self.statuses: Counter[str] = Counter()
 
     def complaints(self) -> Iterator[str]:
+        yield from refuse_second_twins(self._dropped, {row.original_name for row in self._rows})
         yield from self._check_each(self._handed_in, {row.description: row for row in self._rows})
         yield from self._check_each(self._dropped, {row.original_name: row for row in self._rows})
         yield from self._check_ledger()

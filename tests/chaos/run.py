@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from eomd.inbox_layout import REFUSED, parse_taken
 from tests.chaos.catalogue import FAULTS
 from tests.chaos.complaints import Complaints
 from tests.chaos.customers import Customers
@@ -80,17 +81,17 @@ class Run:
         print(format_table([fault.name for fault in self._faults], self._stage.records))
 
     def _wait_for_the_inbox(self) -> None:
-        def answered() -> bool:
-            there = {path.name for path in self.system.outbox.iterdir()}
-            wanted = {
-                f"{a.name.removesuffix('.csv')}-result.csv" for a in self._dropper.dropped if not a.refused
-            }
-            return wanted <= there
-
+        """Wait until each dropped file has a result or a list of problems."""
         try:
-            wait_until(answered, "an answer to each dropped file", DRAIN_S_MAX)
+            wait_until(lambda: not self._unanswered(), "an answer to each dropped file", DRAIN_S_MAX)
         except AssertionError as error:
-            self._complaints.add(str(error))
+            self._complaints.add(f"{error}: {sorted(self._unanswered())[:5]}")
+
+    def _unanswered(self) -> set[str]:
+        results = {path.name for path in self.system.outbox.glob("*-result.csv")}
+        refused = {parse_taken(path.name) for path in (self.system.inbox / REFUSED).glob("*.csv")}
+        names = {asked.name for asked in self._dropper.dropped} - refused
+        return {name for name in names if f"{name.removesuffix('.csv')}-result.csv" not in results}
 
     def _hold_inquest(self) -> None:
         self._say("everything has ended: holding the inquest")

@@ -12,7 +12,7 @@ from eomd.evt.simulator import JournalBlock
 from eomd.model import Mode, RowStatus
 from tests.chaos.clusters import FIRST_USER, LOCKED, USERS
 from tests.chaos.evidence import Applied, Past, Result, group_by_operation, read_result
-from tests.chaos.hand_ins import Drawer, HandIn
+from tests.chaos.hand_ins import Drawer, HandIn, refuse_second_twins
 from tests.chaos.proof import check_applied, check_query, check_rows
 
 N = 4
@@ -191,3 +191,12 @@ def test_a_set_names_no_user_twice() -> None:
     sets = [one for one in (drawer.draw() for _ in range(60)) if one.mode == "set"]
     assert sets
     assert all(len(np.unique(one.users)) == len(one.users) for one in sets)
+
+
+def test_of_two_files_with_one_change_one_must_have_been_refused(asked: HandIn) -> None:
+    again = HandIn("y", "fish", "inc", EIDS, asked.users, asked.amounts, twin=asked)
+    assert list(refuse_second_twins([asked, again], {again.name})) == []
+    assert (asked.refused, again.refused) == ("an identical modify of late", "")
+    for admitted in ({asked.name, again.name}, set[str]()):
+        (found,) = refuse_second_twins([asked, again], admitted)
+        assert f"done {len(admitted)} times" in found
