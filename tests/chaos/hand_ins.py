@@ -125,7 +125,7 @@ class Drawer:
 
 
 def refuse_second_twins(dropped: Sequence[HandIn], admitted: Container[str]) -> Iterator[str]:
-    """Mark the one of each two that must have been refused; return complaints where both or none were done."""
+    """Mark the one of each two that must have been refused; complain where both or none were done."""
     for asked in dropped:
         if asked.twin is None:
             continue

@@ -165,7 +165,7 @@ class Inquest:
         left += [path for path in (data / "spool").rglob("*") if path.is_file() and path.stat().st_size]
         if left:
             yield f"{len(left)} files or folders are left, {left[0]} the first"
-        taken = Counter(parse_taken(path.name) for path in (inbox / TAKEN).iterdir())
+        taken = Counter(parse_taken(path.name) or path.name for path in (inbox / TAKEN).iterdir())
         wanted = Counter(asked.name for asked in self._dropped if not asked.refused)
         for name, count in ((taken - wanted) + (wanted - taken)).items():
             yield f"{name} was claimed {taken[name]} times instead of {wanted[name]}: off by {count}"

@@ -89,7 +89,7 @@ class LedgerCrowded(_LedgerFault):
         return not self._threads_of_eomd()
 
     def _threads_of_eomd(self) -> Sequence[tuple[int]]:
-        return self._execute("SELECT id FROM information_schema.processlist WHERE user = %s", USER)
+        return list(self._execute("SELECT id FROM information_schema.processlist WHERE user = %s", USER))
 
     def _execute(self, statement: str, *parameters: str) -> Any:
         with self._root.cursor() as cursor:
