@@ -104,12 +104,15 @@ class Customers:
             self._pause(asked)
 
     def _pause(self, asked: HandIn) -> None:
-        """Pause for a while, and see that nobody else lifts it."""
-        if self._act(asked, "pause") != 200:
-            return
+        """Pause for a while, see that nobody else lifts it, and resume.
+
+        Also after a 409: the answer to a pause that was done may have been lost, and this is the second one.
+        """
+        paused = self._act(asked, "pause") == 200
         self._closing.wait(10 * PAUSE_S)
         operation = self._look(asked)
-        if operation and operation["state"] not in _ENDED and operation["paused_by"] != "person":
+        lifted = operation and operation["state"] not in _ENDED and operation["paused_by"] != "person"
+        if paused and lifted:
             self._complaints.add(f"{asked.key} was paused by a person and is now {operation['state']}")
         self._act(asked, "resume")
 
