@@ -1,5 +1,6 @@
-"""Stamps the commit into what is built, so that an installed eomd knows where it came from."""
+"""Stamps the commit into what is built, so that an installed eomd knows where it came from; adds etc/."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class StampedBuild(build_py):
         super().run()
         if not self.editable_mode:
             stamp(Path(self.build_lib))
+            shutil.copytree(ROOT / "etc", Path(self.build_lib) / "eomd/etc", dirs_exist_ok=True)
 
 
 class StampedSdist(sdist):

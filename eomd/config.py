@@ -62,7 +62,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
     Raises ConfigurationError with every problem found.
     """
-    source = _choose_file(path, environ)
+    source = choose_file(path, environ)
     reading = _Reading(source, environ)
     raw = reading.read()
     settings, problems = _validate(raw, reading)
@@ -72,7 +72,8 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _choose_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+def choose_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the configuration file in use, absolute; None: the embedded default."""
     named = path or (Path(environ["EOMD_CONFIG"]) if environ.get("EOMD_CONFIG") else None)
     if named is not None:
         return named.absolute()

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eomd.errors import ListenError
 from eomd.handover import API, HTTP
@@ -105,8 +105,7 @@ def _open_tcp(address: TcpAddress) -> dict[str, socket.socket]:
     host, port = address
     opened: dict[str, socket.socket] = {}
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, _, _, _, where in dict.fromkeys(found):
+        for family, where in find_endpoints(address):
             # with port 0 the second address takes the port that the first was given
             port = port or next((s.getsockname()[1] for s in opened.values()), 0)
             name = f"{HTTP}.{len(opened)}" if opened else HTTP
@@ -115,6 +114,12 @@ def _open_tcp(address: TcpAddress) -> dict[str, socket.socket]:
         close_sockets(opened)
         raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     return opened
+
+
+def find_endpoints(address: TcpAddress) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+    """Return each address of the host with its family, as `bind` takes it. Raises OSError."""
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return [(family, where) for family, _, _, _, where in dict.fromkeys(found)]
 
 
 def _listen_tcp(family: int, where: tuple[object, ...]) -> socket.socket:
@@ -202,4 +207,9 @@ def format_bound(listener: socket.socket) -> str:
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"{UNIX_PREFIX}{name}"
-    return f"[{name[0]}]:{name[1]}" if listener.family == socket.AF_INET6 else f"{name[0]}:{name[1]}"
+    return format_tcp(name[0], name[1])
+
+
+def format_tcp(host: str, port: int) -> str:
+    """Return what `parse_host_port` takes."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from eomd.cli.context import Context, config_option
-from eomd.errors import ConfigurationError
+from eomd.errors import ConfigurationError, EomdError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,3 +93,19 @@ def find_hints(settings: Settings) -> Iterator[str]:
         for field, facts in type(found).model_fields.items():
             if key in ("", field) and getattr(found, field) != facts.default:
                 yield f"[{table}] {field}: has no effect in this version"
+    yield from find_stale_units(settings)
+
+
+def find_stale_units(settings: Settings) -> list[str]:
+    """Return what of this configuration systemd, running a service on it, does not know yet."""
+    from eomd.cli.charge import make_charge
+    from eomd.install.site import make_site
+    from eomd.install.units import find_stale, is_installed_for
+
+    if settings.source is None or not is_installed_for(settings.source):
+        return []
+    try:
+        # the program is whichever was installed
+        return find_stale(make_site(make_charge(settings), Path("eomd"), settings.source))
+    except EomdError as error:
+        return str(error).splitlines()

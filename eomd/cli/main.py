@@ -35,6 +35,8 @@ COMMANDS = {
     "import-ini": ("eomd.cli.import_ini:import_ini", "Turn the old service's INI file into eomd.toml."),
     "eids": ("eomd.cli.eids:eids", "List, import and export the counters' definitions."),
     "token": ("eomd.cli.token:token", "Add, list and revoke API tokens."),
+    "install": ("eomd.cli.install:install", "Make eomd a service of systemd."),
+    "uninstall": ("eomd.cli.install:uninstall", "Take the service away, keep the data."),
     "version": ("eomd.cli.version:version", "Tell version and commit."),
     "evtsim": ("eomd.cli.evtsim:evtsim", "Run a simulated cluster."),
 }

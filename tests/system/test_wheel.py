@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -12,25 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SOURCES = ("eomd", "MANIFEST.in", "README.md", "pyproject.toml", "setup.cfg", "setup.py")
-#: whatever git is told elsewhere on this machine
-PLAIN_GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "commit.txt")
-
-
-def run(*command: str | Path, cwd: Path, **environ: str) -> str:
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+from tests.commands import run
+from tests.wheel import build_wheel
 
 
 @dataclass(frozen=True)
@@ -50,27 +30,11 @@ class Installed:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     folder = tmp_path_factory.mktemp("wheel")
-    commit = commit_copy(folder / "source")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", "source", cwd=folder)
-    (wheel,) = (folder / "dist").glob("*.whl")
+    wheel, commit = build_wheel(folder)
     install(wheel, folder / "venv")
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     return Installed(folder / "venv/bin/eomd", elsewhere, commit)
-
-
-def commit_copy(source: Path) -> str:
-    """Make a repository of what is built from; return its commit."""
-    source.mkdir()
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=LEFT_OUT)
-        else:
-            shutil.copy(ROOT / name, source)
-    git = ("git", "-c", "user.name=eomd", "-c", "user.email=eomd@localhost")
-    for arguments in (("init", "-q"), ("add", "."), ("commit", "-qm", "x")):
-        run(*git, *arguments, cwd=source, **PLAIN_GIT)
-    return run(*git, "rev-parse", "--short=12", "HEAD", cwd=source, **PLAIN_GIT).strip()
 
 
 def install(wheel: Path, venv: Path) -> None:
@@ -94,6 +58,14 @@ def test_its_codec_and_migrations_came_along(installed: Installed) -> None:
     assert installed.run("check").startswith("configuration is good\n")
     installed.run("migrate")
     assert (installed.folder / "data/eomd.db").exists()
+
+
+def test_its_units_and_the_configuration_to_start_from_came_along(installed: Installed) -> None:
+    ask = "from eomd.install import shipped as s; print(*map(s.shipped, (s.EXAMPLE, *s.UNITS)))"
+    paths = run(installed.program.with_name("python"), "-P", "-c", ask, cwd=installed.folder).split()
+    package = installed.program.parents[1]
+    assert [Path(path).name for path in paths] == ["eomd.toml", "eomd.service", "eomd.socket"]
+    assert all(Path(path).is_relative_to(package) for path in paths)
 
 
 def test_its_demo_does_the_main_job(installed: Installed) -> None:
