@@ -113,9 +113,11 @@ def read_charge(config: Path) -> Charge:
 
 
 def prove_up(charge: Charge) -> str:
-    """Return how the server says it is. Raises EomdError where it does not answer."""
+    """Return how the server says it is. Raises EomdError where it does not answer, or can do nothing."""
     from eomd.cli.client import Client, Target
     from eomd.runtime import API_SOCKET
 
     health = Client(Target(socket=charge.runtime / API_SOCKET)).get("/health")
+    if health["status"] == "down":
+        raise EomdError("the service runs, but has neither a ledger nor a cluster: eomd status says why")
     return f"eomd is up at {charge.listen}: {health['status']}"

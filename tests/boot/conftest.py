@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot.machine import Machine, refuse_unless_possible
+from tests.boot.machine import Machine, clear_up, refuse_unless_possible
 from tests.boot.tree import open_tree
 from tests.wheel import build_wheel
 
@@ -17,6 +17,7 @@ _figures: list[str] = []
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     refuse_unless_possible()
+    clear_up()
     wheel, _ = build_wheel(tmp_path_factory.mktemp("wheel"))
     with open_tree(wheel) as tree:
         yield tree

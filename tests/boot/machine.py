@@ -27,6 +27,9 @@ FLAGS = ("--boot", "--quiet", "--register=no", "--keep-unit", "--link-journal=no
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
 NEEDED = ("systemd-nspawn", "mmdebstrap", "nsenter")
 
+#: of machines and cgroups; the test run's pid and a number follow
+PREFIX = "eomd-boot"
+
 _numbers = itertools.count(1)
 
 
@@ -57,11 +60,19 @@ def find_cgroups() -> list[Path]:
     return found
 
 
+def clear_up() -> None:
+    """End the machines of test runs that were killed before they could."""
+    for cgroup in (found for root in find_cgroups() for found in root.glob(f"{PREFIX}-*")):
+        if not psutil.pid_exists(int(cgroup.name.removeprefix(f"{PREFIX}-").partition("-")[0])):
+            # a folder that takes a moment longer is the next run's to remove
+            _remove_cgroup(cgroup)
+
+
 class Machine:
     """One machine, off until `power_on`. With a network of its own unless `network`."""
 
     def __init__(self, tree: Path, folder: Path, *flags: str, network: bool = False) -> None:
-        self.name = f"eomd-boot-{os.getpid()}-{next(_numbers)}"
+        self.name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
         self.root = folder / "root"
         self._console = folder / "console.log"
         clone(tree, self.root)
@@ -153,11 +164,9 @@ class Machine:
         assert done.returncode == 0, f"{said}\n{self.journal()}"
         return done.stdout
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start a command inside as root, which a power cut ends too."""
-        return subprocess.Popen(
-            self._inside(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+    def start(self, unit: str, *command: str) -> None:
+        """Start a command inside as a unit of its own: what nsenter brings in would outlive a shutdown."""
+        self.run("systemd-run", "--quiet", "--collect", f"--unit={unit}", *command)
 
     def start_beside(self, *command: str, cwd: Path) -> subprocess.Popen[str]:
         """Start a command of ours outside that sees the machine's network."""
@@ -181,8 +190,11 @@ class Machine:
 
 
 def _remove_cgroup(cgroup: Path) -> bool:
-    """Remove it with all below it, deepest first; the last processes in it may take a moment to be gone."""
+    """Remove it with all below it, deepest first; what still runs there is killed and may take a moment."""
     for folder, _, _ in os.walk(cgroup, topdown=False):
         with suppress(OSError):
+            # 0 stands for one that we cannot see, and to kill it is to kill ourselves
+            for pid in filter(None, map(int, Path(folder, "cgroup.procs").read_text().split())):
+                os.kill(pid, signal.SIGKILL)
             os.rmdir(folder)
     return not cgroup.exists()

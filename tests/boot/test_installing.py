@@ -86,17 +86,30 @@ def test_a_wrong_configuration_is_not_installed(machine: Machine) -> None:
     assert refused(machine, EOMD, "install") == complaint
 
 
-def test_what_the_services_user_cannot_do_is_found_before_the_start(machine: Machine) -> None:
-    machine.write(CONFIG, '[ledger]\nurl = "mysql+pymysql://eomd@localhost/CVS"\npassword_file = "secret"\n')
-    machine.write("/etc/eomd/secret", "word")
-    machine.path("/etc/eomd/secret").chmod(0o600)
+def test_what_the_services_user_cannot_read_is_found_before_the_start(machine: Machine) -> None:
+    machine.write(CONFIG, '[server]\ntls_cert = "/etc/eomd/tls"\ntls_key = "/etc/eomd/tls"\n')
+    machine.write("/etc/eomd/tls", "")
+    machine.path("/etc/eomd/tls").chmod(0o600)
     done = machine.try_run(EOMD, "install")
     assert done.returncode == 1
     assert done.stderr == (
         f"eomd: user eomd cannot run eomd with {CONFIG}:\n"
-        "eomd: [ledger] password_file: /etc/eomd/secret: Permission denied\n"
+        "eomd: [server] tls_cert: cannot read /etc/eomd/tls\n"
+        "eomd: [server] tls_key: cannot read /etc/eomd/tls\n"
     )
     assert machine.try_run("systemctl", "is-active", UNIT).stdout == "inactive\n"
+
+
+def test_the_passwords_file_is_given_to_the_service_and_a_dead_ledger_is_told(machine: Machine) -> None:
+    machine.write(CONFIG, '[ledger]\nurl = "mysql+pymysql://eomd@127.0.0.1/CVS"\npassword_file = "secret"\n')
+    machine.write("/etc/eomd/secret", "word")
+    machine.path("/etc/eomd/secret").chmod(0o600)
+    done = machine.try_run(EOMD, "install")
+    assert "give /etc/eomd/secret to eomd" in done.stdout.splitlines()
+    assert machine.run("stat", "--format=%U %a", "/etc/eomd/secret") == "eomd 600\n"
+    assert done.returncode == 1
+    complaint = "eomd: the service runs, but has neither a ledger nor a cluster: eomd status says why\n"
+    assert done.stderr == complaint
 
 
 def test_other_places_are_used_and_a_persons_files_kept(machine: Machine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,10 +63,10 @@ def calling(machine: Machine) -> Iterator[dict[str, int]]:
 # --- the main promise
 
 
-def start_increment(machine: Machine) -> subprocess.Popen[bytes]:
+def start_increment(machine: Machine) -> None:
     write_users(machine.path("/root/inc.csv"), USERS, 5)
     order = ("modify", "/root/inc.csv", "--cluster", "fish", "--eids", "1001", "--mode", "inc")
-    return machine.start("eomd", *order)
+    machine.start("client", "eomd", *order)
 
 
 def rows_done(machine: Machine) -> int:
@@ -99,11 +98,10 @@ def assert_applied_once(machine: Machine, operation: dict[str, Any]) -> None:
 def test_a_power_cut_costs_no_row_and_no_person(machine: Machine, note: Note) -> None:
     configure(machine, rows_per_s=ROWS_PER_S)
     install(machine)
-    client = start_increment(machine)
+    start_increment(machine)
     for cut in range(1, 4):
         wait_for_rows(machine, ROWS * cut // 5)
         machine.cut_power()
-        client.wait(60)
         switched_on = now()
         machine.power_on()
         ready = serving_since(machine, switched_on)
@@ -115,11 +113,10 @@ def test_a_power_cut_costs_no_row_and_no_person(machine: Machine, note: Note) ->
 def test_an_operation_goes_on_over_a_reboot(machine: Machine, note: Note) -> None:
     configure(machine, rows_per_s=ROWS_PER_S)
     install(machine)
-    client = start_increment(machine)
+    start_increment(machine)
     wait_for_rows(machine, ROWS // 4)
     ordered = now()
     machine.reboot()
-    client.wait(60)
     note("reboot ordered → serving again", serving_since(machine, ordered) - ordered)
     assert_applied_once(machine, wait_for_end(machine))
 
@@ -127,11 +124,16 @@ def test_an_operation_goes_on_over_a_reboot(machine: Machine, note: Note) -> Non
 # --- the watchdog's death
 
 
+def kill_watchdog(machine: Machine, signal: str) -> None:
+    main_pid(machine)
+    machine.run("systemctl", "kill", "--kill-whom=main", f"--signal={signal}", UNIT)
+
+
 def test_a_killed_watchdog_comes_back_with_its_server(served: Machine, note: Note) -> None:
     before = main_pid(served)
     with calling(served) as ends:
         killed = now()
-        served.run("kill", "-KILL", str(before))
+        kill_watchdog(served, "KILL")
         note("watchdog killed -9 → both serving again", serving_since(served, killed) - killed)
     assert "ConnectionRefusedError" not in ends
     assert ends["200"] > 0
@@ -143,18 +145,21 @@ def test_a_frozen_watchdog_is_noticed_and_replaced(served: Machine, note: Note) 
     before = main_pid(served)
     with calling(served) as ends:
         frozen = now()
-        served.run("kill", "-STOP", str(before))
+        kill_watchdog(served, "STOP")
         note("watchdog frozen → both serving again", serving_since(served, frozen) - frozen)
     assert "ConnectionRefusedError" not in ends
     assert "Watchdog timeout" in served.journal(f"--unit={UNIT}", "--grep=Watchdog timeout")
     assert main_pid(served) != before
 
 
-def test_a_hundred_deaths_in_a_row_are_no_reason_to_give_up(served: Machine) -> None:
-    served.run("sh", "-c", f"for i in $(seq 20); do systemctl kill --signal=KILL {UNIT}; sleep 0.2; done")
-    serving_since(served, 0)
+def test_many_deaths_in_a_row_are_no_reason_to_give_up(served: Machine) -> None:
+    # by default systemd gives up after five in ten seconds
+    for _ in range(8):
+        before = main_pid(served)
+        kill_watchdog(served, "KILL")
+        wait_until(lambda before=before: main_pid(served) != before, "the next watchdog")
     wait_until(lambda: health(served) == "eomd is ok", "serving")
-    assert int(show(served, "NRestarts")) >= 5
+    assert int(show(served, "NRestarts")) >= 8
 
 
 # --- orders of a person
@@ -174,3 +179,14 @@ def test_a_reload_takes_the_configuration_over(served: Machine) -> None:
     served.run("systemctl", "reload", UNIT)
     wait_until(lambda: "label" in served.run("eomd", "check"), "the new cluster")
     assert main_pid(served) == before
+
+
+def test_a_server_that_a_person_stopped_stays_so_over_a_reboot(served: Machine) -> None:
+    served.run("eomd", "stop")
+    served.reboot()
+    assert health(served) != "eomd is ok"
+    with calling(served) as ends:
+        wait_until(lambda: show(served, "ActiveState") == "active", "the watchdog")
+    assert set(ends) <= {"503"}
+    served.run("eomd", "start")
+    wait_until(lambda: health(served) == "eomd is ok", "serving")
