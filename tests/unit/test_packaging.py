@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCAL = {"eomd", "tests", *(path.stem for path in (ROOT / "tests/integration").glob("*.py"))}
+LOCAL = {"eomd", "tests", "bench", *(path.stem for path in (ROOT / "tests/integration").glob("*.py"))}
 
 
 def imported_by(folder: str) -> set[str]:
