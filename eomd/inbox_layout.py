@@ -13,7 +13,6 @@ import hashlib
 import re
 import uuid
 from datetime import UTC, datetime
-from pathlib import PurePath
 
 TAKEN = ".taken"
 REFUSED = ".refused"
@@ -61,9 +60,11 @@ def parse_taken_time(taken: str) -> datetime | None:
 
 def shorten(name: str, bytes_max: int = DROPPED_BYTES_MAX) -> str:
     """Return a name cut to so many bytes, whole characters, its extension kept."""
-    stem, extension = name, ""
-    if byte_length(PurePath(name).suffix) <= _EXTENSION_BYTES_MAX:
-        stem, extension = stem_of(name), PurePath(name).suffix
+    if byte_length(name) <= bytes_max:
+        return name
+    stem, extension = _split(name)
+    if byte_length(extension) > _EXTENSION_BYTES_MAX:
+        stem, extension = name, ""
     while byte_length(stem + extension) > bytes_max:
         stem = stem[:-1]
     return stem + extension
@@ -71,7 +72,13 @@ def shorten(name: str, bytes_max: int = DROPPED_BYTES_MAX) -> str:
 
 def stem_of(name: str) -> str:
     """Return a name without its extension."""
-    return name.removesuffix(PurePath(name).suffix)
+    return _split(name)[0]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return (stem, extension with its dot); fifty thousand names at once are too many for pathlib."""
+    dot = name.rfind(".")
+    return (name[:dot], name[dot:]) if 0 < dot < len(name) - 1 else (name, "")
 
 
 def byte_length(name: str) -> int:

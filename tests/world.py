@@ -257,10 +257,15 @@ class World:
             return self.client.request("GET", "/health").status == 200
         return False
 
-    def run(self, *arguments: str, deadline_s: float = DEADLINE_S) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, deadline_s: float = DEADLINE_S, environ: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command against this world's configuration to its end."""
         command = [sys.executable, "-m", "eomd", *arguments, "-c", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=deadline_s, check=False)
+        whole = {**os.environ, **(environ or {})}
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=deadline_s, check=False, env=whole
+        )
 
     def close(self) -> None:
         """Kill what still runs, and clear up for it."""

@@ -139,9 +139,15 @@ class _UnixConnection(http.client.HTTPConnection):
 class Client:
     """Speaks to one server. Each request has a connection of its own: the server may restart in between."""
 
-    def __init__(self, target: Target, on_retry: OnRetry = lambda reason: None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        on_retry: OnRetry = lambda reason: None,
+        answer_s_max: float = ANSWER_TIMEOUT_S,
+    ) -> None:
         self._target = target
         self._on_retry = on_retry
+        self._answer_s_max = answer_s_max
 
     @property
     def is_local(self) -> bool:
@@ -161,7 +167,7 @@ class Client:
     def _request(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Any:
-        connection = self._target.connect(ANSWER_TIMEOUT_S)
+        connection = self._target.connect(self._answer_s_max)
         with _answer_lost(connection):
             connection.request(method, path, body or None, {**self._headers(), **(headers or {})})
             return _read_answer(connection.getresponse())
@@ -215,7 +221,7 @@ class Client:
 
     def download(self, name: str, out: IO[bytes], on_bytes: OnBytes) -> None:
         """Write a result to `out`, without a BOM. Raises as `get`."""
-        connection = self._target.connect(ANSWER_TIMEOUT_S)
+        connection = self._target.connect(self._answer_s_max)
         with _answer_lost(connection):
             connection.request("GET", f"/download?name={quote(name)}&bom=0", headers=self._headers())
             answer = connection.getresponse()

@@ -19,6 +19,12 @@ def up(context: Context) -> int:
 
     SIGHUP lets it read the configuration again.
     """
+    import faulthandler
+    import signal
+
     from eomd.watchdog.main import keep_up
 
+    # what systemd's SIGABRT found it doing, or somebody's SIGUSR1
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
     return asyncio.run(keep_up(context.config, os.environ))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from eomd.watchdog.diary import Diary
@@ -88,11 +88,21 @@ class Chronicle:
         self.configuration_wrong(problem, remedy)
 
     def configuration_wrong(self, problem: str, remedy: str) -> None:
+        known = self._incidents.find_open(Kind.CONFIGURATION, CONFIGURATION)
         self._incidents.open(Kind.CONFIGURATION, CONFIGURATION, problem)
-        self._incidents.remedied(Kind.CONFIGURATION, CONFIGURATION, "start", remedy)
+        if known is None or not known.remedies or known.remedies[-1].outcome != remedy:
+            self._incidents.remedied(Kind.CONFIGURATION, CONFIGURATION, "last good configuration", remedy)
 
     def configuration_good(self) -> None:
         self._incidents.close(Kind.CONFIGURATION, CONFIGURATION, "the configuration is good again")
+
+    def reloaded(self, who: str, taken: Sequence[str], waiting: Sequence[str]) -> None:
+        """The configuration was read again and taken over."""
+        said = f"{who}: {', '.join(taken) or 'nothing'} taken over"
+        if waiting:
+            said += f"; waiting for a restart: {', '.join(waiting)}"
+        log.info("the configuration was read again, %s", said)
+        self._diary.note("reloaded", said)
 
     def not_started(self, error: OSError) -> None:
         self.failures += 1

@@ -36,13 +36,19 @@ class Launch:
 class Configuration:
     """What `eomd up` was called with, and what has become of it."""
 
-    def __init__(self, charge: Charge, environ: Mapping[str, str], problems: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, charge: Charge, environ: Mapping[str, str], files: Files, problems: tuple[str, ...] = ()
+    ) -> None:
         self.charge, self.environ = charge, environ
         #: why the configuration in use cannot be used; empty while it can
         self.problems = problems
+        #: keys whose change waits for another watchdog
+        self.needs_restart: list[str] = []
+        #: what was read last
+        self._files = files
         self._copy = find_copy(charge.folder) if charge.source else None
         #: what a server or we ourselves found wrong
-        self._broken: Files | None = read_files(charge.source) if problems and charge.source else None
+        self._broken: Files | None = files if problems and charge.source else None
 
     @classmethod
     async def open(cls, config: Path | None, environ: Mapping[str, str]) -> Configuration:
@@ -50,26 +56,64 @@ class Configuration:
 
         Raises ConfigurationError where it is broken and nothing ever ran with it.
         """
+        source = find_source(config, environ)
+        files = read_files(source)
         try:
-            return cls(await load_charge(config, environ), environ)
+            return cls(await load_charge(config, environ), environ, files)
         except ConfigurationError as error:
-            source = find_source(config, environ)
             copy = find_copy(guess_data_dir(source, environ) / "watchdog")
             if copy is None or copy.source != source:
                 raise
             charge = await load_charge(copy.config, {**environ, **copy.environ})
-            return cls(replace(charge, source=source), environ, error.problems)
+            return cls(replace(charge, source=source), environ, files, error.problems)
+
+    @property
+    def source(self) -> Path:
+        """The file in use, whether it is there or not."""
+        return self.charge.source or find_source(None, self.environ)
 
     @property
     def has_copy(self) -> bool:
         """Whether there is a configuration that a server ran with."""
         return self._copy is not None
 
-    async def load(self) -> Charge:
-        """Read the configuration again. Raises ConfigurationError, and what was good before stays."""
-        self.charge = await load_charge(self.charge.source, self.environ)
+    @property
+    def _fixed(self) -> Mapping[str, str]:
+        """The environment that keeps the data folder as long as this watchdog lives."""
+        return {**self.environ, "EOMD_DATA_DIR": str(self.charge.data_dir)}
+
+    def has_changed(self) -> bool:
+        """Tell whether the files are others than those read last. Blocks."""
+        return read_files(self.source) != self._files
+
+    async def load(self) -> None:
+        """Read the configuration again.
+
+        Raises ConfigurationError where it is wrong, EomdError where it could not be read; what was good
+        before stays then.
+        """
+        self._files = read_files(self.source)
+        try:
+            charge = await load_charge(self.charge.source, self.environ)
+            stated = {"data_dir": charge.data_dir, "server.listen": charge.listen}
+            if charge.data_dir != self.charge.data_dir:
+                charge = await load_charge(self.charge.source, self._fixed)
+        except ConfigurationError as error:
+            self.refuse_loaded(error.problems)
+            raise
+        fixed = {"data_dir": self.charge.data_dir, "server.listen": self.charge.listen}
+        self.needs_restart = [key for key, value in stated.items() if value != fixed[key]]
+        self.charge = replace(charge, listen=self.charge.listen)
         self.problems, self._broken = (), None
-        return self.charge
+
+    def refuse_loaded(self, problems: tuple[str, ...]) -> None:
+        """Note that what was read last cannot be used."""
+        self.problems, self._broken = problems, self._files
+
+    def prove_loaded(self, writer: Writer) -> None:
+        """A server has taken over what was read last: keep a copy."""
+        if self.charge.source is not None:
+            self._keep_later(self._files, writer)
 
     def launch(self, *flags: str) -> Launch:
         """Return how to start a server now."""
@@ -77,7 +121,7 @@ class Configuration:
         files = read_files(source) if source else {}
         if self._copy and files == self._broken:
             return _from_copy(self._copy, self.environ, flags)
-        return Launch(eomd_command("serve", source, *flags), self.environ, files)
+        return Launch(eomd_command("serve", source, *flags), self._fixed, files)
 
     def refuse(self, launch: Launch, problem: str) -> bool:
         """Note that a server found its configuration wrong; tell whether another one can be tried."""
@@ -91,9 +135,13 @@ class Configuration:
         """A server runs well with it: keep a copy."""
         if launch.from_copy or self.charge.source is None:
             return
-        self.problems, self._broken = (), None
-        if self._copy is None or self._copy.files != launch.files:
-            writer.later(self._keep, launch.files)
+        if self._broken in (None, launch.files):
+            self.problems, self._broken = (), None
+        self._keep_later(launch.files, writer)
+
+    def _keep_later(self, files: Files, writer: Writer) -> None:
+        if self._copy is None or self._copy.files != files:
+            writer.later(self._keep, files)
 
     def _keep(self, files: Files) -> None:
         keep_copy(self.charge.folder, files, self.charge)

@@ -21,8 +21,9 @@ SLOW_S = 0.5
 SIGNS_IN_TIME = 3
 #: silence of a process that has not come to its loop yet: its imports may come from a slow disk
 START_S_MAX = 60.0
-#: a starved server is given so many times `hang_after_s`, and this at least
+#: a starved server is given so many times `hang_after_s`, and this at least; a starting one so long
 STARVED_TIMES, STARVED_S_MIN = 10, 30.0
+STARVED_START_S_MAX = 300.0
 
 
 class ServerState(StrEnum):
@@ -47,9 +48,13 @@ class Patience:
     heartbeat_s: float
     hang_after_s: float
 
-    @property
-    def starved_s(self) -> float:
-        return max(STARVED_S_MIN, STARVED_TIMES * self.hang_after_s)
+    def silence_s(self, *, heard: bool) -> float:
+        """Return for how long a server that could run may be silent."""
+        return self.hang_after_s if heard else START_S_MAX
+
+    def starved_s(self, *, heard: bool) -> float:
+        """Return for how long a server that cannot run is waited for."""
+        return max(STARVED_S_MIN, STARVED_TIMES * self.hang_after_s) if heard else STARVED_START_S_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +118,17 @@ def look(before: Liveness, seen: Look, patience: Patience) -> Liveness:
         kept_s=before.kept_s + kept_s,
         stopped_s=before.stopped_s + seen.elapsed_s if seen.stopped else 0.0,
     )
-    return replace(after, state=_state_in_silence(after, patience))
+    state = _state_in_silence(after, patience)
+    in_time = 0 if state in (ServerState.SLOW, ServerState.STARVED) else after.in_time
+    return replace(after, state=state, in_time=in_time)
 
 
 def _state_in_silence(now: Liveness, patience: Patience) -> ServerState:
     if now.state is ServerState.STUCK:
         return now.state
-    silence_s_max = patience.hang_after_s if now.heard else START_S_MAX
-    if now.silent_s >= silence_s_max or now.stopped_s >= patience.hang_after_s:
+    if now.silent_s >= patience.silence_s(heard=now.heard) or now.stopped_s >= patience.hang_after_s:
         return ServerState.STUCK
-    if now.kept_s >= patience.starved_s:
+    if now.kept_s >= patience.starved_s(heard=now.heard):
         return ServerState.STUCK
     if now.state in (ServerState.STARTING, ServerState.DRAINING):
         return now.state

@@ -49,9 +49,8 @@ class Lookout:
         owner: Owner,
     ) -> None:
         self._server, self._clock, self._owner = server, clock, owner
-        self._patience = Patience(limits.heartbeat_s, limits.hang_after_s)
-        self._look_s = min(LOOK_S_MAX, limits.hang_after_s / LOOKS_PER_HANG)
-        self._excess = Excess(limits.rss_limit_mb)
+        self._schedule = schedule
+        self._entries: list[Entry] = []
         self._process = psutil.Process(server.pid)
         self._sample: tuple[Sample, float] | None = None
         #: the last look, and the last look or sign
@@ -61,17 +60,28 @@ class Lookout:
         self.usage: Usage | None = None
         #: what kept it from running at the last look, for people
         self.pressure = ""
-        self._entries: list[Entry] = [
-            schedule.every(self._look_s, self._look, jitter=0.0),
-            schedule.every(USAGE_S, self._measure),
-        ]
+        self.take_limits(limits)
         server.on_sign = self._hear
+
+    def take_limits(self, limits: WatchdogCharge) -> None:
+        """Judge by these from now on."""
+        self._patience = Patience(limits.heartbeat_s, limits.hang_after_s)
+        self._look_s = min(LOOK_S_MAX, limits.hang_after_s / LOOKS_PER_HANG)
+        self._excess = Excess(limits.rss_limit_mb)
+        self._cancel()
+        self._entries = [
+            self._schedule.every(self._look_s, self._look, jitter=0.0),
+            self._schedule.every(USAGE_S, self._measure),
+        ]
 
     def end(self) -> None:
         """Look no more."""
+        self._cancel()
+        self._server.on_sign = lambda beat: None
+
+    def _cancel(self) -> None:
         for entry in self._entries:
             entry.cancel()
-        self._server.on_sign = lambda beat: None
 
     def describe(self) -> str:
         """Return how long nothing was heard, and why that counts, for people."""

@@ -12,11 +12,14 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from eomd.errors import EomdError, ListenError
+from eomd import __version__
+from eomd.errors import ConfigurationError, EomdError, ListenError
 from eomd.handover import API
 from eomd.listen import format_bound, open_unix
 from eomd.logs import set_up_logging
@@ -32,6 +35,7 @@ from eomd.runtime import (
 )
 from eomd.watchdog.charge import Charge
 from eomd.watchdog.chronicle import Chronicle
+from eomd.watchdog.config_watch import ConfigWatch
 from eomd.watchdog.configuration import Configuration
 from eomd.watchdog.control import Control
 from eomd.watchdog.diary import Diary
@@ -125,10 +129,12 @@ class Watchdog:
     def __init__(self, configuration: Configuration, signals: Signals) -> None:
         self._configuration, self._signals = configuration, signals
         self._charge = configuration.charge
+        self._ledger = self._charge.ledger
         self._notifier = Notifier(configuration.environ)
         #: beside the supervisor
         self._parts: list[Part] = []
         self._told_ready = False
+        self._since = datetime.now(UTC)
 
     async def run(self) -> int:
         """Keep everything running until a signal says otherwise. Return the process's exit code."""
@@ -143,6 +149,8 @@ class Watchdog:
             make_folder(self._charge.data_dir, self._charge.folder)
             async with AsyncExitStack() as stack:
                 self._assemble(stack)
+                # what runs beside has begun, so that it also ends in order
+                await asyncio.sleep(0)
                 await self._open_doors(former)
                 return await self._work(stack)
         finally:
@@ -175,11 +183,18 @@ class Watchdog:
             )
         )
         self._supervisor.add_listener(self._hear_server)
-        link = ServerLink(charge.runtime / API_SOCKET)
-        stack.push_async_callback(link.close)
-        inbox = Inbox(charge, self._incidents, link, self._schedule)
+        inbox = Inbox(charge, self._incidents, self._make_link(stack), self._schedule)
         self._supervisor.add_listener(inbox.hear_server)
         self._parts.append(inbox)
+        self._config_watch = ConfigWatch(
+            self._configuration,
+            self._supervisor,
+            self._make_link(stack),
+            self._chronicle,
+            writer,
+            self._hand_on,
+        )
+        self._parts.append(self._config_watch)
         self._add_eyes(stack, inbox.view)
         self._state_file = StateFile(charge.folder, self._view, writer, self._schedule)
         stack.callback(self._state_file.write, ended=True)
@@ -187,9 +202,7 @@ class Watchdog:
     def _add_eyes(self, stack: AsyncExitStack, view_inbox: Callable[[], dict[str, object]]) -> None:
         """Add what looks at everything, tells the server of it, and remedies what it can."""
         clock = asyncio.get_running_loop().time
-        # their own: no look may wait for its turn behind the inbox's long calls
-        link = ServerLink(self._charge.runtime / API_SOCKET)
-        stack.push_async_callback(link.close)
+        link = self._make_link(stack)
         probes = Probes(self._charge, self._schedule, self._incidents, link, self._should_answer)
         views = {"server": self._supervisor.view, "inbox": view_inbox}
         reporter = Reporter(link, probes, self._incidents, clock, self._should_answer, views)
@@ -198,6 +211,12 @@ class Watchdog:
         self._parts += [probes, reporter, dispatcher]
         self._supervisor.add_listener(lambda state: probes.server_turned())
         self._supervisor.add_listener(lambda state: reporter.tell_soon())
+
+    def _make_link(self, stack: AsyncExitStack) -> ServerLink:
+        """Return one more way to the server: no part waits for its turn behind another's long calls."""
+        link = ServerLink(self._charge.runtime / API_SOCKET)
+        stack.push_async_callback(link.close)
+        return link
 
     def _should_answer(self) -> bool:
         """Tell whether a server runs that nothing keeps from answering."""
@@ -217,8 +236,6 @@ class Watchdog:
         self._incidents.close(Kind.PORT_TAKEN, self._charge.listen)
 
     async def _work(self, stack: AsyncExitStack) -> int:
-        for problem in self._configuration.problems:
-            self._chronicle.configuration_wrong(problem, "the last good one is used")
         self._signals.stop = self._end
         self._signals.reload = self._hear_reload
         self._feed_systemd()
@@ -263,20 +280,34 @@ class Watchdog:
     async def _try_reload(self) -> None:
         try:
             await self._reload("SIGHUP")
+        except ConfigurationError:
+            # it is told where it is found
+            return
         except EomdError as error:
-            for problem in str(error).splitlines():
-                log.error("the configuration is not taken over: %s", problem)
+            log.error("the configuration could not be read: %s", error)
 
     async def _reload(self, who: str) -> dict[str, Any]:
-        """Read the configuration again and restart the server with it. Raises ConfigurationError."""
+        """Read the configuration again and take it over. Raises ConfigurationError, EomdError."""
         self._notifier.reloading()
         try:
-            self._charge = await self._configuration.load()
-            for part in self._everything:
-                part.take_charge(self._charge)
-            return {"outcome": await self._supervisor.restart(f"the configuration was read again for {who}")}
+            return await self._config_watch.reload(who)
         finally:
             self._notifier.ready()
+
+    def _hand_on(self) -> None:
+        """Let every part go on with the configuration as it is now."""
+        charge = self._configuration.charge
+        if charge.log != self._charge.log:
+            set_up_logging(charge.log.level, charge.log.format, charge.secrets)
+        self._charge = charge
+        self._supervisor.take_charge(charge)
+        for part in self._parts:
+            part.take_charge(self._in_force)
+
+    @property
+    def _in_force(self) -> Charge:
+        """The configuration with the ledger that the server knows, who takes another one with its start."""
+        return replace(self._charge, ledger=self._ledger)
 
     # --- how everything stands
 
@@ -285,13 +316,19 @@ class Watchdog:
         return [self._supervisor, *self._parts]
 
     def _view(self) -> dict[str, Any]:
+        own = {"pid": os.getpid(), "since": self._since.isoformat(timespec="seconds"), "version": __version__}
         incidents = [incident.format() for incident in self._incidents.open_now]
-        return {**{part.name: part.view() for part in self._everything}, "incidents": incidents}
+        parts = {part.name: part.view() for part in self._everything}
+        return {"watchdog": own, **parts, "incidents": incidents}
 
     def _hear_server(self, state: ServerState) -> None:
         pid = self._supervisor.pid
         self._notifier.status(f"the server is {state.value}" + (f", process {pid}" if pid else ""))
         self._state_file.write()
+        if state is ServerState.STARTING and self._ledger != self._charge.ledger:
+            self._ledger = self._charge.ledger
+            for part in self._parts:
+                part.take_charge(self._in_force)
         if state in SERVING and not self._told_ready:
             self._tell_ready()
         if state is ServerState.READY:
@@ -313,6 +350,7 @@ class Watchdog:
             self._tell_ready()
 
     def _extend(self) -> None:
+        self._notifier.flush()
         if not self._told_ready or self._signals.stopped_by:
             self._notifier.extend(EXTEND_S)
 

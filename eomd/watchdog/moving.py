@@ -19,7 +19,7 @@ from eomd.inbox_layout import parse_taken
 COPIED = ".eomd-"
 
 
-def move(source: Path, taken: Path) -> str | None:
+def move(source: str, taken: str) -> str | None:
     """Move a dropped file; never over another. Return None, or why it stays: "" where it is gone."""
     try:
         if os.path.lexists(taken):
@@ -30,7 +30,7 @@ def move(source: Path, taken: Path) -> str | None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             return f"it cannot be moved: {error.strerror}"
-        return _move_by_copy(source, taken)
+        return _move_by_copy(Path(source), Path(taken))
     return None
 
 

@@ -7,7 +7,8 @@ import os
 import select
 import signal
 from contextlib import suppress
-from pathlib import Path
+
+import psutil
 
 from eomd.handover import FROM
 
@@ -15,21 +16,17 @@ from eomd.handover import FROM
 def find_orphans(watchdog: int) -> list[int]:
     """Return the processes that the watchdog of this pid, which is gone, had started: servers and standbys.
 
-    A server that somebody started by hand is none of them.
+    A server that somebody started by hand is none of them, nor is the child of another watchdog that has the
+    same pid now.
     """
-    mark = f"{FROM}={watchdog}\0".encode()
-    return [pid for pid in _processes() if pid != os.getpid() and mark in _environment(pid)]
+    return [process.pid for process in psutil.process_iter() if _is_orphan(process, watchdog)]
 
 
-def _processes() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def _environment(pid: int) -> bytes:
+def _is_orphan(process: psutil.Process, watchdog: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes() + b"\0"
-    except OSError:
-        return b""
+        return process.environ().get(FROM) == str(watchdog) and process.ppid() != watchdog
+    except (psutil.Error, OSError):
+        return False
 
 
 async def end_orphan(pid: int, drain_s: float) -> None:

@@ -10,7 +10,8 @@ from eomd.durable import write_atomically
 #: the oldest go first
 FILES_MAX = 20
 
-_INNERMOST = re.compile(r'^Current thread .*\n\s+File "(.+)", line (\d+) in (\S+)', re.MULTILINE)
+_INNERMOST = re.compile(r'^(?:Current thread|Thread) .*\n\s+File "(.+)", line (\d+) in (\S+)', re.MULTILINE)
+_CRASHED = re.compile(r"^Fatal Python error", re.MULTILINE)
 
 
 def stacks_file(folder: Path, pid: int) -> Path:
@@ -26,6 +27,14 @@ def keep_stacks(file: Path, text: str) -> None:
 
 
 def find_place(text: str) -> str:
-    """Return where the thread asked stood, such as `selectors.py line 468 in select`; "" if unknown."""
-    found = _INNERMOST.search(text)
-    return f"{Path(found[1]).name} line {found[2]} in {found[3]}" if found else ""
+    """Return where it stood, such as `selectors.py line 468 in select`; "" where that is not known.
+
+    Of a crash that is the thread that crashed, else the main thread, which is the oldest and comes last.
+    """
+    threads = list(_INNERMOST.finditer(text))
+    if _CRASHED.search(text):
+        threads = [thread for thread in threads if thread[0].startswith("Current")]
+    if not threads:
+        return ""
+    file, line, function = threads[-1].groups()
+    return f"{Path(file).name} line {line} in {function}"

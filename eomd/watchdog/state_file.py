@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,10 +27,5 @@ class StateFile:
 
     def write(self, **last_words: object) -> None:
         """Write how everything stands now, and what else there is to say."""
-        state = {
-            "at": datetime.now(UTC).isoformat(),
-            "watchdog_pid": os.getpid(),
-            **self._view(),
-            **last_words,
-        }
+        state = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **self._view(), **last_words}
         self._writer.later(replace_quickly, self._path, json.dumps(state, ensure_ascii=False).encode())

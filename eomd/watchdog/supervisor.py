@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from socket import socket
 from typing import Any
 
+from eomd.errors import EomdError
 from eomd.handover import Sign
 from eomd.watchdog.backoff import SLOWEST_S, Backoff
 from eomd.watchdog.charge import Charge
@@ -18,12 +19,13 @@ from eomd.watchdog.chronicle import Chronicle
 from eomd.watchdog.closed_sign import ClosedSign
 from eomd.watchdog.configuration import Configuration
 from eomd.watchdog.excess import Resource
+from eomd.watchdog.leaving import Leaving
 from eomd.watchdog.liveness import SERVING, ServerState
 from eomd.watchdog.lookout import Lookout
 from eomd.watchdog.schedule import Schedule
 from eomd.watchdog.server_process import ServerProcess
 from eomd.watchdog.spare import Spare
-from eomd.watchdog.waiting import first_of
+from eomd.watchdog.waiting import News, first_of
 from eomd.watchdog.wish import Wish
 from eomd.watchdog.writer import Writer
 
@@ -31,12 +33,14 @@ __all__ = ["ServerState", "Supervisor"]
 
 log = logging.getLogger(__name__)
 
-#: what a server may take to come to rest, and again to answer those who still wait
+#: what a server may take to come to rest
 DRAIN_S = 30.0
 #: how long a planned restart waits for a standby before it goes on without
 SPARE_S = 20.0
 #: between two restarts because of memory or descriptors: the first, the longest
 EXCESS_S = (60.0, 3600.0)
+#: how long a person who gave an order waits for what comes of it
+ORDER_S = 120.0
 
 Listener = Callable[[ServerState], None]
 
@@ -62,14 +66,13 @@ class Supervisor:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._configuration, self._chronicle, self._wish = means.configuration, means.chronicle, means.wish
-        limits = means.configuration.charge.watchdog
-        self._backoff = Backoff(*limits.restart_backoff_s)
+        self._backoff = _make_backoff(means.configuration.charge)
         self._excess = Backoff(*EXCESS_S)
         self._excess_due_s = 0.0
         self._spare = Spare(self._make_standby, means.schedule)
         self._server: ServerProcess | None = None
         self._lookout: Lookout | None = None
-        self._leaving: set[ServerProcess] = set()
+        self._leaving = Leaving(means.schedule)
         self._listeners: list[Listener] = []
         #: something is to be thought about: an order, a wish, a state
         self._disturbed = asyncio.Event()
@@ -77,7 +80,7 @@ class Supervisor:
         self._hurry = asyncio.Event()
         #: why the server is to be replaced; "" while it is not
         self._replacing = ""
-        self._awaited: list[asyncio.Future[str]] = []
+        self._outcomes = News()
         self._ever_ready = False
         self._exit_code = os.EX_OK
         self.state = ServerState.STOPPED
@@ -91,6 +94,11 @@ class Supervisor:
     def stopped_by_person(self) -> bool:
         return self._wish.stopped
 
+    @property
+    def runs_copy(self) -> bool:
+        """Whether the server runs with the last good configuration instead of the one in use."""
+        return self._server is not None and self._server.launch.from_copy
+
     def view(self) -> dict[str, object]:
         lookout = self._lookout
         beat, usage = (lookout.last, lookout.usage) if lookout else (None, None)
@@ -99,7 +107,7 @@ class Supervisor:
             "since": self.since.isoformat(timespec="seconds"),
             "pid": self.pid,
             "standby_pid": self._spare.pid,
-            "leaving_pids": [server.pid for server in self._leaving],
+            "leaving_pids": self._leaving.pids,
             "stopped_by_person": self._wish.since if self._wish.stopped else None,
             "failures": self._chronicle.failures,
             "last_end": self._chronicle.last_end,
@@ -109,13 +117,14 @@ class Supervisor:
             "ledger_s": beat.ledger_s if beat else None,
             "rss_mb": usage.rss_mb if usage else None,
             "descriptors": usage.descriptors if usage else None,
-            "last_good_configuration": bool(self._server and self._server.launch.from_copy),
-            "configuration_problems": list(self._configuration.problems),
+            "last_good_configuration": self.runs_copy,
         }
 
     def take_charge(self, charge: Charge) -> None:
         """Use this from the next start on."""
-        self._backoff = Backoff(*charge.watchdog.restart_backoff_s)
+        self._backoff = _make_backoff(charge)
+        if self._lookout is not None:
+            self._lookout.take_limits(charge.watchdog)
         self._spare.renew()
         self._spare.want(charge.watchdog.standby and self.state in SERVING)
 
@@ -136,40 +145,47 @@ class Supervisor:
         """Replace the server, or start one at once where none runs; return what came of it."""
         if self._wish.stopped:
             return "left alone: a person stopped the server"
-        self._replacing = why
+        self.replace(why)
         return await self._outcome()
 
-    async def order_stop(self, who: str) -> str:
-        """Stop the server on a person's wish, which is remembered; return what came of it. Raises OSError."""
-        self._chronicle.wished("stop", who)
-        await self._wish_for(stopped=True)
-        return "already stopped" if self.state is ServerState.STOPPED else await self._outcome()
-
-    async def order_start(self, who: str) -> str:
-        """Take the wish back; return what came of it. Raises OSError."""
-        self._chronicle.wished("start", who)
-        await self._wish_for(stopped=False)
-        return "already running" if self.state in SERVING else await self._outcome()
-
-    async def _wish_for(self, *, stopped: bool) -> None:
-        try:
-            await self._means.writer.now(self._wish.set, stopped=stopped)
-        finally:
-            # also where it could not be remembered
+    def replace(self, why: str) -> None:
+        """Have another server in the place of this one, or one at once where none runs."""
+        if not self._wish.stopped:
+            self._replacing = why
             self._disturb()
 
-    async def _outcome(self) -> str:
-        """Wait for the next start or stop."""
-        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._awaited.append(outcome)
-        self._disturb()
-        return await outcome
+    async def order_stop(self, who: str) -> str:
+        """Stop the server on a person's wish, which is remembered; return what came of it."""
+        self._chronicle.wished("stop", who)
+        await self._wish_for(stopped=True)
+        return await self._outcome("stopped" if self.state is ServerState.STOPPED else "")
 
-    def _come_out(self, outcome: str) -> None:
-        for awaited in self._awaited:
-            if not awaited.done():
-                awaited.set_result(outcome)
-        self._awaited.clear()
+    async def order_start(self, who: str) -> str:
+        """Take the wish back; return what came of it."""
+        self._chronicle.wished("start", who)
+        await self._wish_for(stopped=False)
+        return await self._outcome("serving already" if self.state in SERVING else "")
+
+    async def _wish_for(self, *, stopped: bool) -> None:
+        """Raises EomdError where it holds, but only until the watchdog ends."""
+        try:
+            await self._means.writer.now(self._wish.set, stopped=stopped)
+        except OSError as error:
+            raise EomdError(
+                f"done, but the disk does not take it, so it is not remembered: {error}"
+            ) from error
+        finally:
+            self._disturb()
+
+    async def _outcome(self, known: str = "") -> str:
+        """Wait for the next start or stop, unless it is known. Raises EomdError after ORDER_S."""
+        if known:
+            return known
+        self._disturb()
+        try:
+            return await self._outcomes.wait(ORDER_S)
+        except TimeoutError as error:
+            raise EomdError(f"the server is still {self.state.value}: see eomd status") from error
 
     def _disturb(self) -> None:
         self._disturbed.set()
@@ -209,7 +225,7 @@ class Supervisor:
             self._chronicle.configuration_good()
         self._chronicle.ready(self._server)
         self._spare.want(self._configuration.charge.watchdog.standby)
-        self._come_out(f"serving after {self._server.lived_s:.1f} s")
+        self._outcomes.tell(f"serving after {self._server.lived_s:.1f} s")
 
     def _enter(self, state: ServerState) -> None:
         if state is self.state:
@@ -226,20 +242,28 @@ class Supervisor:
             if self._wish.stopped:
                 await self._stay_stopped()
                 continue
-            pause_s = await self._live()
+            try:
+                pause_s = await self._live()
+            except Exception:
+                # a fault of ours must not leave a server unwatched, nor end the watchdog
+                log.exception("watching the server failed: it is started anew")
+                pause_s = self._backoff.after_exit(0.0)
+                if self._server is not None:
+                    self._server.kill()
             self._server = None
             self._enter(ServerState.STOPPED)
             await self._rest(pause_s)
         self._spare.want(False)
-        self._come_out("the watchdog ends")
-        await self._see_off()
+        self._chronicle.rest()
+        self._outcomes.tell("the watchdog ends")
+        await self._leaving.see_off(self._hurry)
         return self._exit_code
 
     async def _stay_stopped(self) -> None:
         """Keep callers from waiting for a server that a person does not want."""
         self._spare.want(False)
         self._replacing = ""
-        self._come_out("stopped")
+        self._outcomes.tell("stopped")
         charge = self._configuration.charge
         sign = ClosedSign(self._means.sockets, charge.tls_cert, charge.tls_key)
         await sign.hang_out()
@@ -338,21 +362,8 @@ class Supervisor:
             at_rest.cancel()
             await self._put_down(server)
             return
-        self._let_leave(server)
+        self._leaving.let(server)
         self._chronicle.ordered(server, why, server.exited.result() if server.exited.done() else None)
-
-    def _let_leave(self, server: ServerProcess) -> None:
-        """Let a server answer who still waits, but not for ever."""
-        if server.exited.done():
-            return
-        self._leaving.add(server)
-        deadline = self._means.schedule.after(DRAIN_S, server.kill)
-
-        def left(_: object) -> None:
-            deadline.cancel()
-            self._leaving.discard(server)
-
-        server.exited.add_done_callback(left)
 
     async def _put_down(self, server: ServerProcess) -> None:
         """Kill a server that does not come to an end, once it has shown where it stands."""
@@ -377,7 +388,7 @@ class Supervisor:
         """A server found its configuration wrong; trying it again at once would change nothing."""
         problem = server.problem or "the server does not accept it; its log says why"
         if self._configuration.refuse(server.launch, problem):
-            self._chronicle.refused(problem, "the last good one is used")
+            self._chronicle.refused(problem, "used for the start")
             return 0.0
         if not self._ever_ready and not self._configuration.has_copy:
             self._exit_code = os.EX_CONFIG
@@ -393,11 +404,7 @@ class Supervisor:
                 return
             await self._pause(timeout_s=left_s)
 
-    async def _see_off(self) -> None:
-        """Wait for those that still answer, unless in a hurry."""
-        self._chronicle.rest()
-        while self._leaving:
-            if self._hurry.is_set():
-                for server in self._leaving:
-                    server.kill()
-            await self._pause(*(server.exited for server in self._leaving))
+
+def _make_backoff(charge: Charge) -> Backoff:
+    first_s, longest_s = charge.watchdog.restart_backoff_s
+    return Backoff(min(first_s, SLOWEST_S), min(longest_s, SLOWEST_S))

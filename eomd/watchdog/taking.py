@@ -176,9 +176,9 @@ class Taking:
         assert places.taken_id is not None
         claims = [self._compose(place, name, facts) for name, facts in entries]
         claims = self._claims.note(claims, places.taken_id)
-        kept_back = []
+        kept_back, folder, taken = [], str(place.path), str(places.taken)
         for claim in claims:
-            reason = move(place.path / claim.name, places.taken / claim.taken)
+            reason = move(f"{folder}/{claim.name}", f"{taken}/{claim.taken}")
             if reason is not None:
                 kept_back.append(claim)
             if reason:

@@ -2,71 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
-import pytest
 
 from eomd.runtime import runtime_folder
+from tests.watched import another_server, log_of, nobody_is_refused, server_of, tree
 from tests.world import Child, World, wait_until
 
 RSS_BYTES_MAX = 40 << 20
-
-
-@pytest.fixture
-def watched(world: World) -> Iterator[World]:
-    """A world whose server is under a watchdog."""
-    world.simulate()
-    world.configure()
-    world.serve("up")
-    yield world
-    for process in tree(world):
-        process.kill()
-
-
-def tree(world: World) -> list[psutil.Process]:
-    """Return whatever still runs on this world's configuration, simulators aside."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if str(world.config) in words:
-            found.append(process)
-    return found
-
-
-def servers_of(world: World) -> list[psutil.Process]:
-    """Return the watchdog's children that serve: neither standbys nor what has just been started."""
-    assert world.server is not None
-    found = []
-    for child in psutil.Process(world.server.process.pid).children():
-        with suppress(psutil.Error):
-            words = child.cmdline()
-            if "serve" in words and "--standby" not in words:
-                found.append(child)
-    return found
-
-
-def server_of(world: World) -> psutil.Process:
-    found: list[psutil.Process] = wait_until(lambda: len(s := servers_of(world)) == 1 and s, "one server")
-    return found[0]
-
-
-def another_server(world: World, than: psutil.Process) -> psutil.Process:
-    wait_until(lambda: than.pid not in [s.pid for s in servers_of(world)], "the old server's end")
-    wait_until(world._answers, "the new server answers")
-    return server_of(world)
-
-
-def log_of(world: World) -> str:
-    assert world.server is not None
-    return world.server.log.read_text()
 
 
 def test_the_server_is_the_only_child_and_says_what_it_is(watched: World) -> None:
@@ -84,34 +31,12 @@ def test_the_watchdog_is_small_and_knows_no_numpy(watched: World) -> None:
     assert not [name for name in ("numpy", "arrow", "sqlalchemy") if name in maps]
 
 
-class Caller(threading.Thread):
-    """Connects again and again, and remembers each refusal."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self.port, self.connected, self.refused = port, 0, 0
-        self.done = threading.Event()
-
-    def run(self) -> None:
-        while not self.done.wait(0.002):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=30).close()
-                self.connected += 1
-            except OSError as error:
-                self.refused += error.errno == errno.ECONNREFUSED
-
-
 def test_a_killed_server_comes_back_and_no_client_is_refused(watched: World) -> None:
-    caller = Caller(watched.port)
-    caller.start()
-    for _ in range(3):
-        server = server_of(watched)
-        server.kill()
-        another_server(watched, server)
-    caller.done.set()
-    caller.join()
-    assert caller.refused == 0
-    assert caller.connected > 10
+    with nobody_is_refused(watched):
+        for _ in range(3):
+            server = server_of(watched)
+            server.kill()
+            another_server(watched, server)
     assert log_of(watched).count("the server ended with signal SIGKILL: starting it again") == 3
 
 
@@ -216,26 +141,6 @@ def test_what_only_the_server_finds_wrong_ends_the_watchdog_too(world: World) ->
     assert done.returncode == os.EX_CONFIG
     assert "no codec named 'absent' is installed" in done.stderr
     assert tree(world) == []
-
-
-def test_sighup_restarts_the_server_with_the_new_configuration(watched: World) -> None:
-    assert watched.server is not None
-    server = server_of(watched)
-    good = watched.config.read_text()
-    watched.config.write_text(good + "\n[clusters.label]\nnodes = ['127.0.0.1:1']\n")
-    watched.server.kill(signal.SIGHUP)
-    server = another_server(watched, server)
-    assert [c["name"] for c in watched.client.get("/clusters")] == ["fish", "label"]
-
-
-def test_sighup_with_a_wrong_configuration_changes_nothing(watched: World) -> None:
-    assert watched.server is not None
-    server = server_of(watched)
-    watched.config.write_text("[sever]\n")
-    watched.server.kill(signal.SIGHUP)
-    wait_until(lambda: "the configuration is not taken over" in log_of(watched), "the complaint")
-    assert server_of(watched).pid == server.pid
-    assert watched.client.get("/health")["status"] == "ok"
 
 
 def test_systemd_is_told_when_it_is_ready_and_when_it_stops(world: World) -> None:
