@@ -170,6 +170,22 @@ def test_a_name_is_shortened_only_where_it_must_be(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a.csv", "a"),
+        ("a.b.csv", "a.b"),
+        ("a", "a"),
+        ("a.", "a."),
+        (".csv", ".csv"),
+        ("..csv", "."),
+        ("", ""),
+    ],
+)
+def test_a_stem_is_a_name_without_its_extension(name: str, stem: str) -> None:
+    assert stem_of(name) == stem
+
+
+@pytest.mark.parametrize(
     "name", ["", "x", "20260301T120000Z-a", "20260301T120000.123456789Z-", "20260301T120000.123456789Z-a/b"]
 )
 def test_what_is_no_taken_name_is_not_taken_for_one(name: str) -> None:
