@@ -18,6 +18,7 @@ import eomd
 from eomd.cli.check import IDLE
 from eomd.cli.main import COMMANDS, HIDDEN, cli
 from eomd.config import SYSTEM_DATA_DIR
+from eomd.config_live import TAKES, Takes
 from eomd.config_tables import ClusterTable, RecipeTable, Tables
 from eomd.handlers import requests, views
 from eomd.handlers.answer import STATUSES
@@ -139,7 +140,16 @@ def parse_default(cell: str) -> Any:
 
 def test_no_other_table_is_documented() -> None:
     found = {head[0] for head, _ in tables(read("docs/configuration.md"))}
-    assert found == set(OF_MODELS)
+    assert found == {*OF_MODELS, "changed"}
+
+
+def test_it_is_told_which_keys_wait_for_a_restart() -> None:
+    up, server, rest = table(read("docs/configuration.md"), "changed", "in force")
+    assert "`eomd up`" in up[1]
+    assert "of the server" in server[1]
+    waiting = dict.fromkeys(spans(up[0]), Takes.UP) | dict.fromkeys(spans(server[0]), Takes.SERVER)
+    assert waiting == {key: needed for key, needed in TAKES.items() if needed is not Takes.RELOAD}
+    assert rest[1] == "at once"
 
 
 def test_settings_without_effect_are_marked() -> None:
