@@ -28,6 +28,7 @@ from eomd.evt.rate import Bucket
 from eomd.evt.retries import Pauses, judge, undecided_of
 from eomd.evt.rotation import Rotation
 from eomd.evt.settings import ClusterSettings
+from eomd.evt.shift import Shift
 from eomd.model import NodeAddress, NodeState, RowStatus
 
 __all__ = ["Cluster", "ClusterSettings", "NodeView", "Work"]
@@ -38,8 +39,6 @@ logger = logging.getLogger(__name__)
 PORTION_ROWS_MAX = 4_096
 #: room below which the cap counts as reached, so that full windows do not end in crumbs
 PORTION_ROWS_MIN = 512
-#: of sending, before the loop gets its turn
-TURN_S_MAX = 0.005
 #: for answers, when the pool is closed
 CLOSE_S_MAX = 1.0
 #: between two looks at what is due, so that even a look that broke down is followed by another
@@ -63,6 +62,7 @@ class Cluster:
         self._pauses: Pauses[Lane] = Pauses()
         self._bucket = Bucket(settings.rows_per_s, self._clock())
         self._cap = InflightCap()
+        self._shift = Shift()
         self._alarm = Alarm(self._tick)
         self._pump_handle: asyncio.Handle | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -264,15 +264,16 @@ class Cluster:
             self._pump_handle = asyncio.get_running_loop().call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Send portions until nothing more can be sent, or the turn is over."""
+        """Send portions until nothing more can be sent, or the shift is over."""
         self._pump_handle = None
         now_s = self._clock()
-        until_s = now_s + TURN_S_MAX
-        while self._send_next(now_s):
+        while self._shift.has_time():
+            if not self._send_next(now_s):
+                break
             now_s = self._clock()
-            if now_s >= until_s:
-                self._pump_soon()
-                return
+        else:
+            self._pump_soon()
+            return
         due_s = self._bucket.due_s(now_s)
         if due_s > now_s and len(self._rotation):
             self._alarm.set(due_s)
@@ -415,7 +416,7 @@ class Cluster:
         self._pump_soon()
 
     def _make_node(self, address: NodeAddress) -> Node:
-        return Node(address, self.settings, self, self._random)
+        return Node(address, self.settings, self, self._random, self._shift)
 
     def _keep_node(self, node: Node | None, address: NodeAddress) -> Node:
         if node is None:

@@ -37,6 +37,7 @@ from eomd.evt.codec import (
 from eomd.evt.flight import Flight, Landed, Portion
 from eomd.evt.lane import Lane
 from eomd.evt.parcel import Parcel
+from eomd.evt.shift import Shift
 from eomd.model import NodeAddress
 
 READ_BYTES_MAX = 262_144
@@ -103,13 +104,16 @@ class Patience:
 class Connection:
     """One TCP connection, used once: `run` it; `send` while fewer requests than `window` are in flight."""
 
-    def __init__(self, address: NodeAddress, session: Session, owner: Owner, patience: Patience) -> None:
+    def __init__(
+        self, address: NodeAddress, session: Session, owner: Owner, patience: Patience, shift: Shift
+    ) -> None:
         self.flight = Flight()
         self.phase = Phase.CONNECTING
         #: requests that may be in flight now; a plain field, as the pool asks every connection each time
         self.window = 0
         self._requests_max = 0
         self._address, self._session, self._owner, self._patience = address, session, owner, patience
+        self._shift = shift
         self._clock = time.monotonic
         self.opened_s = self._clock()
         self._received_s = self.opened_s
@@ -234,6 +238,7 @@ class Connection:
                 await asyncio.sleep(0)
             data = await reading
             self._received_s = self._clock()
+            await self._shift.turn()
             self._handle(self._session.receive(data))
 
     def _handle(self, events: list[Event]) -> None:

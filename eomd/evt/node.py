@@ -20,6 +20,7 @@ from eomd.evt.connection import Connection, Ending, Patience, Phase
 from eomd.evt.flight import Landed, Portion
 from eomd.evt.parcel import Parcel
 from eomd.evt.settings import ClusterSettings
+from eomd.evt.shift import Shift
 from eomd.model import Mode, NodeAddress, NodeState
 
 logger = logging.getLogger(__name__)
@@ -83,12 +84,14 @@ class Pool(Protocol):
 class Node:
     """The shell around one address."""
 
-    def __init__(self, address: NodeAddress, settings: ClusterSettings, pool: Pool, random: Random) -> None:
+    def __init__(
+        self, address: NodeAddress, settings: ClusterSettings, pool: Pool, random: Random, shift: Shift
+    ) -> None:
         self.address = address
         self.state = NodeState.CONNECTING
         self.capabilities: Capability | None = None
         self.connections: list[Connection] = []
-        self._settings, self._pool = settings, pool
+        self._settings, self._pool, self._shift = settings, pool, shift
         self._since = datetime.now(UTC)
         self._name: str | None = None
         self._latency_s: float | None = None
@@ -257,9 +260,8 @@ class Node:
     def _open(self) -> None:
         settings = self._settings
         session = settings.codec.open_session(settings.name, settings.origin)
-        connection = Connection(
-            self.address, session, self, Patience(settings.reply_timeout_s, settings.idle_s)
-        )
+        patience = Patience(settings.reply_timeout_s, settings.idle_s)
+        connection = Connection(self.address, session, self, patience, self._shift)
         self.connections.append(connection)
         task = asyncio.get_running_loop().create_task(self._keep(connection))
         self._tasks.add(task)
