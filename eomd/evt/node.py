@@ -34,6 +34,8 @@ REST_LONGEST_S = 2.0
 MISCONFIGURED_S = 60.0
 #: an attempt to connect that has hung so long is made anew once the node is known to be back
 STALE_S = 1.0
+#: connections in a row that greeted and broke before anything was answered, until the node counts as failing
+FAILING_MIN = 3
 #: weight of the newest reply time in the mean that is shown
 LATENCY_WEIGHT = 0.1
 
@@ -57,6 +59,8 @@ class NodeView:
     inflight: int
     capabilities: tuple[str, ...]
     last_error: str | None
+    #: it greets, and then answers nothing as it should
+    failing: bool = False
 
 
 class Pool(Protocol):
@@ -103,6 +107,9 @@ class Node:
         self._attempt_s = -math.inf
         self._failed_s = -math.inf
         self._rests_until_s = -math.inf
+        #: have greeted and not answered anything yet; how many such ones have broken since the last answer
+        self._unproven: set[Connection] = set()
+        self._barren = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._retired = False
         #: to be replaced, one after the other
@@ -197,12 +204,14 @@ class Node:
             inflight=sum(connection.flight.requests for connection in self.connections),
             capabilities=tuple(c.name or "" for c in self.capabilities or Capability.NONE),
             last_error=self._last_error,
+            failing=self._barren >= FAILING_MIN,
         )
 
     # What the connections tell, see connection.Owner
 
     def welcomed(self, connection: Connection, event: Welcomed) -> None:
         self._name, self.capabilities = event.node, event.capabilities
+        self._unproven.add(connection)
         self._set_state(NodeState.UP)
         # also where the node was up before: another connection's greeting may tell of other capabilities
         self._pool.changed()
@@ -240,8 +249,10 @@ class Node:
 
     def _prove(self, connection: Connection, latency_s: float) -> None:
         """Believe that the node works: a connection made after the last failure got an answer."""
+        self._unproven.discard(connection)
         if connection.opened_s >= self._failed_s:
             self._backoff.reset()
+            self._barren = 0
         before_s = latency_s if self._latency_s is None else self._latency_s
         self._latency_s = before_s + LATENCY_WEIGHT * (latency_s - before_s)
         if not connection.flight.requests:
@@ -282,7 +293,9 @@ class Node:
         self.connections.remove(connection)
         if not ending.orderly:
             self._last_error = ending.reason
+            self._barren += connection in self._unproven
             self._judge(ending)
+        self._unproven.discard(connection)
         self._set_state(self._present_state(), ending.reason)
         for portion, parcel in connection.flight.abandon():
             self._pool.lost(portion, parcel)

@@ -87,14 +87,27 @@ class Watch:
         self._nodes = {(node.cluster, node.address): node for node in news.nodes}
         if news.ledger is not None and _turned(former.ledger, news.ledger):
             self.ledger.hear(up=news.ledger.state == UP, trouble=news.ledger.error or news.ledger.state)
-        return {"ledger": UP if self.ledger.state.up else "down", "nodes": self._compare_nodes()}
+        ledger = self.ledger.state
+        return {
+            "ledger": UP if ledger.up else "down",
+            "ledger_error": ledger.last_error,
+            "nodes": self._compare_nodes(),
+        }
 
     def _compare_nodes(self) -> list[dict[str, Any]]:
         """Return every node's state; have those tried again that only the pool has given up."""
         compared = []
         for name, cluster in self.clusters.items():
             for node in cluster.nodes():
-                compared.append({"cluster": name, "address": node.address, "state": node.state.value})
+                compared.append(
+                    {
+                        "cluster": name,
+                        "address": node.address,
+                        "state": node.state.value,
+                        "failing": node.failing,
+                        "error": node.last_error,
+                    }
+                )
                 seen = self._nodes.get((name, node.address))
                 if seen is not None and seen.state == UP and node.state is not NodeState.UP:
                     cluster.try_again(node.address)

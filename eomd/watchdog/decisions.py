@@ -32,6 +32,7 @@ DECISIONS: Mapping[str, Plan] = {
     Kind.POOL_DISAGREES: Plan(
         (Step(RECYCLE, 0), Step(RECYCLE, 30), Step(RELOAD, 60), Step(RESTART, 300), Step(RECYCLE, 900))
     ),
+    Kind.LEDGER_DISAGREES: Plan((Step(RESTART, 60), Step(RESTART, 600))),
     Kind.HEALTH: Plan((Step(RESTART, 5), Step(RESTART, 120), Step(RESTART, 600))),
 }
 

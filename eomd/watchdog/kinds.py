@@ -25,6 +25,7 @@ class Kind(StrEnum):
     POOL_DISAGREES = "pool_disagrees"
     LEDGER_DOWN = "ledger_down"
     LEDGER_READ_ONLY = "ledger_read_only"
+    LEDGER_DISAGREES = "ledger_disagrees"
     DISK_LOW = "disk_low"
     CLOCK_JUMPED = "clock_jumped"
     INBOX_UNREADABLE = "inbox_unreadable"
@@ -80,6 +81,9 @@ KINDS: Mapping[Kind, KindFacts] = {
     ),
     Kind.LEDGER_READ_ONLY: KindFacts(
         CRITICAL, "Let the database take writes again; what runs goes on, hand-ins are refused until then."
+    ),
+    Kind.LEDGER_DISAGREES: KindFacts(
+        CRITICAL, "If a restart does not help, look for a lock, or a limit of connections, held against it."
     ),
     Kind.DISK_LOW: KindFacts(
         CRITICAL, "Free space under the data folder; hand-ins are refused first, then operations pause."

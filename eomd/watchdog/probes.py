@@ -91,6 +91,11 @@ class Probes:
         """Return how a node looks."""
         return self._prober.sight(node_subject(cluster, address))
 
+    @property
+    def ledger_sight(self) -> Sight | None:
+        """Return how the ledger looks."""
+        return self._prober.sight("ledger")
+
     def view(self) -> dict[str, object]:
         """Return how everything looks; without what has not been looked at."""
         return {

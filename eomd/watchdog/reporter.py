@@ -1,7 +1,8 @@
 """Telling the server what the watchdog sees, and hearing how the server sees the same things.
 
 Told at each change and every few seconds; what the server has missed, because it was away or held up, it is
-told with the next word. Where a pool and a probe see a node differently for long, that is an incident.
+told with the next word. Where server and probe see a node or the ledger differently for long, that is an
+incident.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ ANSWER_S_MAX = 5.0
 DISAGREE_S = 20.0
 OK = 200
 
+_DISAGREEMENTS = frozenset({Kind.POOL_DISAGREES, Kind.LEDGER_DISAGREES})
+
 View = Callable[[], object]
+#: a kind of disagreement, and whom it is about
+_Matter = tuple[Kind, str]
 
 
 class Reporter:
@@ -51,8 +56,8 @@ class Reporter:
         self._wake = asyncio.Event()
         self._spooled = False
         self._told_at_s: float | None = None
-        #: since when pool and probe see a node differently
-        self._apart_since_s: dict[str, float] = {}
+        #: since when server and probe see something differently
+        self._apart_since_s: dict[_Matter, float] = {}
         probes.add_listener(lambda probe, sight: self.tell_soon())
         incidents.add_listener(lambda incident: self.tell_soon())
         incidents.add_spool_listener(self._hear_spool)
@@ -66,7 +71,7 @@ class Reporter:
 
     def view(self) -> dict[str, object]:
         ago_s = None if self._told_at_s is None else round(self._clock() - self._told_at_s, 1)
-        return {"told_ago_s": ago_s, "disagreeing": sorted(self._apart_since_s)}
+        return {"told_ago_s": ago_s, "disagreeing": sorted(subject for _, subject in self._apart_since_s)}
 
     async def run(self) -> None:
         """Tell until cancelled."""
@@ -95,7 +100,7 @@ class Reporter:
             self._apart_since_s.clear()
             return
         self._told_at_s = self._clock()
-        self._compare(seen["nodes"])
+        self._compare(self._find_apart(seen))
 
     async def _call(self, method: str, path: str, body: object) -> Any:
         """Return the answer's data. Raises ServerAwayError for a refusal too: it is told again anyway."""
@@ -109,24 +114,49 @@ class Reporter:
         views = {name: view() for name, view in self._views.items()}
         return {**self._probes.view(), **views, "incidents_open": len(grave)}
 
-    def _compare(self, nodes: list[dict[str, Any]]) -> None:
+    def _find_apart(self, seen: dict[str, Any]) -> dict[_Matter, str]:
+        """Return what server and probe see differently, each with a sentence.
+
+        A ledger that only the probe cannot reach is told of as such already.
+        """
         apart = {}
-        for node in nodes:
+        for node in seen["nodes"]:
             sight = self._probes.node_sight(node["cluster"], node["address"])
-            if sight is not None and _differ(sight.state, node["state"]):
-                apart[node_subject(node["cluster"], node["address"])] = (sight.state, node["state"])
+            if sight is not None and _differ(sight.state, node):
+                matter = Kind.POOL_DISAGREES, node_subject(node["cluster"], node["address"])
+                apart[matter] = _tell_node(sight.state, node)
+        ledger = self._probes.ledger_sight
+        if ledger is not None and ledger.state == UP and seen["ledger"] == DOWN:
+            summary = (
+                f"for the probe the ledger is up, for the server down{_because(seen.get('ledger_error'))}"
+            )
+            apart[Kind.LEDGER_DISAGREES, "ledger"] = summary
+        return apart
+
+    def _compare(self, apart: Mapping[_Matter, str]) -> None:
         now_s = self._clock()
-        self._apart_since_s = {subject: self._apart_since_s.get(subject, now_s) for subject in apart}
-        for subject, since_s in self._apart_since_s.items():
+        self._apart_since_s = {matter: self._apart_since_s.get(matter, now_s) for matter in apart}
+        for (kind, subject), since_s in self._apart_since_s.items():
             if now_s - since_s >= DISAGREE_S:
-                probe, pool = apart[subject]
-                summary = f"for the probe the node is {probe}, for the pool {pool}"
-                self._incidents.open(Kind.POOL_DISAGREES, subject, summary)
+                self._incidents.open(kind, subject, apart[kind, subject])
         for incident in self._incidents.open_now:
-            if incident.kind == Kind.POOL_DISAGREES and incident.subject not in apart:
-                self._incidents.close(Kind.POOL_DISAGREES, incident.subject, "they agree again")
+            if incident.kind in _DISAGREEMENTS and (Kind(incident.kind), incident.subject) not in apart:
+                self._incidents.close(Kind(incident.kind), incident.subject, "they agree again")
 
 
-def _differ(probe: str, pool: str) -> bool:
+def _differ(probe: str, node: dict[str, Any]) -> bool:
     """Tell whether one of them says up and the other down; what lies between contradicts nobody."""
-    return (probe == UP and pool in (DOWN, "connecting", "misconfigured")) or (probe == DOWN and pool == UP)
+    pool = node["state"]
+    if probe == UP:
+        return pool in (DOWN, "connecting", "misconfigured") or bool(node.get("failing"))
+    return bool(probe == DOWN and pool == UP)
+
+
+def _tell_node(probe: str, node: dict[str, Any]) -> str:
+    pool = "failing" if node.get("failing") else node["state"]
+    because = _because(node.get("error")) if probe == UP else ""
+    return f"for the probe the node is {probe}, for the pool {pool}{because}"
+
+
+def _because(error: str | None) -> str:
+    return f": {error}" if error else ""

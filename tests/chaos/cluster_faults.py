@@ -56,10 +56,9 @@ class NodeSlow(_NodeFault):
 
 
 class NodeCorrupting(_NodeFault):
-    """Every answer has a wrong checksum. A simulated node's PONG has not, so no probe can meet it."""
+    """Every answer has a wrong checksum."""
 
     name = "node corrupting"
-    silent = True
     order: ClassVar = {"wrong_crc_share": 1.0}
     order_back: ClassVar = {"wrong_crc_share": 0.0}
 

@@ -120,3 +120,21 @@ async def test_recycling_what_cannot_be_opened_again_keeps_all_but_one():
         assert states(cluster) == [NodeState.UP]
         node.greet_with = None
         await until(lambda: cluster.nodes()[0].connections == 3)
+
+
+def failing(cluster):
+    return [view.failing for view in cluster.nodes()]
+
+
+@on_loop
+async def test_a_node_that_is_away_is_down_and_not_failing():
+    node = await FakeNode().start()
+    async with pool(node) as cluster:
+        await until(lambda: states(cluster) == [NodeState.UP])
+        await node.stop()
+        await until(lambda: states(cluster) == [NodeState.DOWN])
+        for _ in range(node_module.FAILING_MIN + 1):
+            refused = cluster._nodes[0]._failed_s
+            cluster.try_again(str(node.address()))
+            await until(lambda refused=refused: cluster._nodes[0]._failed_s > refused)
+        assert failing(cluster) == [False]

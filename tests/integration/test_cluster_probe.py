@@ -98,11 +98,30 @@ def test_a_node_restarted_between_two_looks_was_never_down(simulate: Any) -> Non
     scenario()
 
 
+def test_a_node_whose_answers_turn_wrong_is_down_until_they_are_right(simulate: Any) -> None:
+    cluster = simulate()
+    probe = probe_of(cluster.nodes[0].address)
+
+    @on_loop
+    async def scenario() -> None:
+        assert (await look(probe)).state == UP
+        cluster.order(wrong_crc_share=1.0)
+        finding = await look(probe)
+        assert finding.state == DOWN
+        assert "CRC" in finding.reason
+        cluster.order(wrong_crc_share=0.0)
+        assert (await look(probe)).state == UP
+        probe.close()
+
+    scenario()
+
+
 @pytest.mark.parametrize(
     ("faults", "state", "reason"),
     [
         ({"claim_cluster": "label"}, "misconfigured", "error 5"),
         ({"refuse_version": True}, "misconfigured", "error 2"),
+        ({"wrong_crc_share": 1.0}, DOWN, "CRC"),
         ({"close_after": 1}, UP, ""),
         ({"one_byte": True}, UP, ""),
         ({"latency_ms": 20.0}, UP, ""),

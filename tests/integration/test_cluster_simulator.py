@@ -111,6 +111,23 @@ def test_a_plain_modify_is_done_at_most_once_whatever_goes_wrong(faults):
     asyncio.run(main())
 
 
+def test_a_node_that_greets_and_never_answers_well_is_failing_until_it_does():
+    async def main():
+        async with simulated(faults=Faults(corrupt_share=1.0)) as (simulator, cluster):
+            assert not cluster.nodes()[0].failing
+            work = modify(10)
+            cluster.attach(work)
+            await until(lambda: cluster.nodes()[0].failing)
+            # a greeting makes it up, and proves nothing
+            await until(lambda: cluster.nodes()[0].state is NodeState.UP)
+            assert cluster.nodes()[0].failing
+            simulator.order(corrupt_share=0.0)
+            await work.finished()
+            assert not cluster.nodes()[0].failing
+
+    asyncio.run(main())
+
+
 def test_one_byte_at_a_time_over_evt1():
     async def main():
         async with simulated(faults=Faults(one_byte=True), max_rows=10) as (_, cluster):

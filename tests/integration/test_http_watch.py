@@ -108,7 +108,10 @@ def test_a_probe_is_shown_beside_what_the_pool_sees(site: Site) -> None:
     answer = tell(
         site, nodes=[{"cluster": "fish", "address": address, **sight("down")}], later="unknown field"
     )
-    assert answer.data["nodes"] == [{"cluster": "fish", "address": address, "state": "up"}]
+    assert (answer.data["ledger"], answer.data["ledger_error"]) == ("up", None)
+    assert answer.data["nodes"] == [
+        {"cluster": "fish", "address": address, "state": "up", "failing": False, "error": None}
+    ]
     assert node(site)["probe"] == {"state": "down", "since": SINCE, "latency_ms": 1.5}
 
 

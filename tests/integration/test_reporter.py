@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,8 +15,10 @@ import pytest
 
 from eomd.evt.simulator import Counter, SimulatedCluster, SimulatorSettings
 from eomd.model import NodeAddress
+from eomd.watchdog import decisions as decisions_module
 from eomd.watchdog import reporter as reporter_module
 from eomd.watchdog.charge import Charge, ClusterCharge, InboxCharge, LedgerCharge, LogCharge, WatchdogCharge
+from eomd.watchdog.decisions import Plan, Step
 from eomd.watchdog.dispatcher import Dispatcher
 from eomd.watchdog.incident_files import IncidentFiles
 from eomd.watchdog.incidents import Incidents, Kind
@@ -26,7 +29,7 @@ from eomd.watchdog.schedule import Schedule
 from eomd.watchdog.server_link import ServerLink
 from eomd.watchdog.server_probe import ServerProbe
 from eomd.watchdog.sight import UNKNOWN, UP, Finding
-from tests.integration.http_site import Site, open_site
+from tests.integration.http_site import CONFIG, Site, open_site
 from tests.integration.life import until
 from tests.on_loop import on_loop
 
@@ -213,6 +216,102 @@ async def test_pool_and_probe_that_differ_for_long_are_an_incident_and_the_pool_
         for node in list(eyes.probes._nodes.values()):
             node._port = fish.nodes[0].address.port
         await until(lambda: eyes.open_kinds() == [], "they agree again")
+
+
+@pytest.mark.parametrize(
+    ("probe", "pool", "failing", "apart"),
+    [
+        ("up", "up", False, False),
+        ("up", "down", False, True),
+        ("up", "connecting", False, True),
+        ("up", "misconfigured", False, True),
+        ("up", "draining", False, False),
+        # it is up again with each greeting, and until the next answer
+        ("up", "up", True, True),
+        ("down", "up", False, True),
+        ("down", "up", True, True),
+        ("down", "down", True, False),
+        ("draining", "up", False, False),
+        ("unknown", "down", True, False),
+    ],
+)
+def test_what_lies_between_contradicts_nobody(probe: str, pool: str, failing: bool, apart: bool) -> None:
+    assert reporter_module._differ(probe, {"state": pool, "failing": failing}) is apart
+
+
+def test_a_server_of_before_says_nothing_of_failing() -> None:
+    assert not reporter_module._differ(UP, {"state": "up"})
+
+
+@on_loop
+async def test_a_node_that_greets_well_and_answers_wrongly_is_an_incident(
+    site: Site, fish: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter_module, "DISAGREE_S", 0.0)
+    monkeypatch.setattr(reporter_module, "PERIOD_S", 0.02)
+    async with looking(site, cluster_charge(fish)) as eyes:
+        await until_told(site, "/clusters", lambda told: told[0]["nodes"][0]["state"] == UP, "the node is up")
+        # of the replies alone: greetings and PONGs, and so the probe, do not meet it
+        fish.order(corrupt_share=1.0)
+        handed_in = await asyncio.to_thread(site.hand_in, {**CONFIG, "wait_s": 0})
+
+        def told() -> str:
+            incident = eyes.incidents.find_open(Kind.POOL_DISAGREES, f"fish {fish.nodes[0].address}")
+            return incident.summary if incident else ""
+
+        await until(lambda: "the node is up, for the pool failing: " in told(), "incident")
+        fish.order(corrupt_share=0.0)
+        ended = await asyncio.to_thread(site.ended, handed_in.data["id"])
+        assert ended["state"] == "succeeded"
+        await until(lambda: eyes.open_kinds() == [], "they agree again")
+
+
+@on_loop
+async def test_a_ledger_that_the_server_alone_cannot_reach_is_an_incident_and_it_is_restarted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter_module, "DISAGREE_S", 0.0)
+    monkeypatch.setattr(reporter_module, "PERIOD_S", 0.02)
+    monkeypatch.setitem(
+        decisions_module.DECISIONS, Kind.LEDGER_DISAGREES, Plan((Step("restart", 0), Step("restart", 3600)))
+    )
+    async with looking(site) as eyes:
+        await until(lambda: eyes.sight("ledger")["state"] == UP, "the ledger is up")
+        lock = sqlite3.connect(site.data.path / "eomd.db", isolation_level=None)
+        with closing(lock):
+            # who holds a lock shows the probe that the ledger works, and keeps the server from writing
+            lock.execute("BEGIN IMMEDIATE")
+            await until(lambda: "ledger_disagrees" in eyes.open_kinds(), "incident")
+            [incident] = eyes.incidents.open_now
+            assert (
+                incident.summary == "for the probe the ledger is up, for the server down: database is locked"
+            )
+            await until(lambda: bool(eyes.restarts), "remedy")
+        await until(lambda: eyes.open_kinds() == [], "they agree again")
+        [why] = eyes.restarts
+        assert why.startswith("ledger_disagrees: ")
+
+
+@on_loop
+async def test_a_ledger_that_the_probe_alone_cannot_reach_is_one_incident(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter_module, "DISAGREE_S", 0.0)
+    monkeypatch.setattr(reporter_module, "PERIOD_S", 0.02)
+    told = []
+    async with looking(site) as eyes:
+        await until(lambda: eyes.sight("ledger")["state"] == UP, "the ledger is up")
+        eyes.probes.take_charge(
+            replace(eyes.charge, ledger=LedgerCharge("sqlite:////nowhere/at/all.db", None, ""))
+        )
+        await until(lambda: eyes.open_kinds() == ["ledger_down"], "incident")
+        find_apart = eyes.reporter._find_apart
+        monkeypatch.setattr(
+            eyes.reporter, "_find_apart", lambda seen: told.append(seen["ledger"]) or find_apart(seen)
+        )
+        await until(lambda: len(told) > 3, "what the server says")
+        assert "up" in told
+        assert eyes.open_kinds() == ["ledger_down"]
 
 
 @on_loop

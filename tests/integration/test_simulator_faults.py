@@ -82,8 +82,9 @@ def test_a_silent_node_takes_connections_and_says_nothing(simulate, greet):
 
 
 def test_what_is_held_back_when_a_node_falls_silent_is_not_sent(simulate):
-    cluster = simulate(listen=TWO_NODES, faults=Faults(latency_ms=100))
+    cluster = simulate(listen=TWO_NODES)
     with RawClient(address(cluster, 0)) as client, RawClient(address(cluster, 1)) as later:
+        cluster.order(latency_ms=2000)
         client.send(modify(2, [5]))
         wait_until(lambda: applied(cluster), "the request is done")
         cluster.order(node=0, silent=True)
@@ -134,12 +135,40 @@ def test_answers_held_back_count_as_in_flight(simulate):
 
 
 def test_a_wrong_crc_is_a_wrong_crc(simulate):
-    cluster = simulate(faults=Faults(wrong_crc_share=1.0))
+    cluster = simulate()
     with RawClient(address(cluster)) as client:
+        cluster.order(wrong_crc_share=1.0)
         client.send(modify(2, [5]))
         with pytest.raises(FrameError, match="CRC"):
             client.read()
     assert applied(cluster) == [0]
+
+
+@pytest.mark.parametrize(
+    ("question", "greet"),
+    [
+        (HELLO, False),
+        (frame.encode_ping(2, bytes(8)), True),
+        (frame.encode_error(2, ErrorCode.MALFORMED, ""), True),
+    ],
+    ids=["HELLO", "PING", "what is refused"],
+)
+def test_a_wrong_crc_is_met_whatever_is_asked(simulate, question, greet):
+    cluster = simulate()
+    with RawClient(address(cluster), greet=greet) as client:
+        cluster.order(wrong_crc_share=1.0)
+        client.send(question)
+        with pytest.raises(FrameError, match="CRC"):
+            client.read()
+
+
+def test_a_goaway_may_have_a_wrong_crc(simulate):
+    cluster = simulate()
+    with RawClient(address(cluster)) as client:
+        cluster.order(wrong_crc_share=1.0)
+        cluster.order(do="drain")
+        with pytest.raises(FrameError, match="CRC"):
+            client.read()
 
 
 def test_a_corrupt_reply_has_one_wrong_byte_and_never_in_its_request_id(simulate):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from eomd.errors import FrameError
 from eomd.evt import frame
 from eomd.evt.codec import U8
+from eomd.evt.columns import CRC_AT
 from eomd.evt.frame import ErrorCode, Frame, FrameSplitter, FrameType, GoawayCode
 from eomd.evt.simulator.turn import Greeting
 
@@ -95,7 +96,7 @@ class Connection(asyncio.Protocol):
         if not self._draining and not self.deaf:
             self._draining = True
             self._node.turn.work()
-            self._write(frame.encode_goaway(GoawayCode.DRAINING, "draining"))
+            self._write(self._spoil(frame.encode_goaway(GoawayCode.DRAINING, "draining")))
             self.flush()
             self._loop.call_later(GOAWAY_GRACE_S, self._end_drained)
 
@@ -139,7 +140,7 @@ class Connection(asyncio.Protocol):
             return
         welcome = node.welcome
         self._greeting = Greeting(hello, bool(welcome.capabilities & frame.IDEMPOTENT_BIT))
-        self._send(frame.encode_welcome(request, welcome), 0)
+        self._send(self._spoil(frame.encode_welcome(request, welcome)), 0)
 
     def _receive_ping(self, request: int, body: bytes) -> None:
         try:
@@ -148,7 +149,7 @@ class Connection(asyncio.Protocol):
             self.end(request, ErrorCode.MALFORMED, str(error))
             return
         self._node.counts.pings += 1
-        self._send(frame.encode_pong(request, payload), 0)
+        self._send(self._spoil(frame.encode_pong(request, payload)), 0)
 
     def _receive_requests(self, requests: list[Frame]) -> None:
         """Serve requests up to the one that a fault was ordered for."""
@@ -203,7 +204,7 @@ class Connection(asyncio.Protocol):
         """Answer a request with ERROR; the connection stays."""
         if code is ErrorCode.TOO_MANY_ROWS:
             self._node.counts.over_rows += 1
-        self._send(frame.encode_error(request, code, message), 1)
+        self._send(self._spoil(frame.encode_error(request, code, message)), 1)
 
     def send_replies(self, replies: U8) -> None:
         """Answer as many requests as there are replies, uint8[m, frame bytes]."""
@@ -212,6 +213,13 @@ class Connection(asyncio.Protocol):
                 self._send(reply.tobytes(), 1)
         else:
             self._send(replies.tobytes(), len(replies))
+
+    def _spoil(self, answer: bytes) -> bytes:
+        """Give a frame a wrong checksum where that is its lot; the node has done so with its replies."""
+        share = self._node.faults.wrong_crc_share
+        if not share or not self._node.draw(1, share)[0]:
+            return answer
+        return answer[:CRC_AT] + bytes((answer[CRC_AT] ^ 1,)) + answer[CRC_AT + 1 :]
 
     def _send(self, data: bytes, requests: int) -> None:
         """Write the answer to so many requests when its time has come."""
@@ -255,7 +263,7 @@ class Connection(asyncio.Protocol):
             return
         if code is ErrorCode.MALFORMED:
             self._node.counts.malformed += 1
-        self._write(frame.encode_error(request, code, message))
+        self._write(self._spoil(frame.encode_error(request, code, message)))
         self._half_close()
 
     def _end_drained(self) -> None:

@@ -29,7 +29,7 @@ class Faults:
     mute_when: When = "after"
     #: takes connections, and says and does nothing at all
     silent: bool = False
-    #: of the replies have a wrong CRC
+    #: of the answers, the greeting and PONG among them, have a wrong CRC
     wrong_crc_share: float = 0.0
     #: of the replies have one wrong byte, anywhere but in the request id, which nothing guards
     corrupt_share: float = 0.0
