@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 import pymysql
+
+from tests.world import free_port
 
 START_S = 30.0
 BINARIES = ("mariadbd", "mariadb-install-db")
@@ -26,7 +27,7 @@ class MariaDb:
         if missing:
             raise RuntimeError(f"no {' and '.join(missing)} here: run `apt-get install mariadb-server`")
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._install()
 
@@ -143,9 +144,3 @@ def _find(name: str) -> str | None:
 
 def _as_root() -> list[str]:
     return ["--user=root"] if os.geteuid() == 0 else []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

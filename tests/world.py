@@ -6,8 +6,10 @@ Nothing here sleeps to synchronise: everything waits on a condition with a deadl
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -35,10 +37,20 @@ def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = DEAD
     raise AssertionError(f"{what} did not happen within {deadline_s} s")
 
 
+#: below those that Linux gives to whoever connects, or asks for any port (ip_local_port_range)
+_FIRST_PORT, _PORTS = 10_000, 22_000
+#: each process begins elsewhere: others may be choosing at the same time
+_turns = itertools.count(random.randrange(_PORTS))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody has, that nobody gets by chance, and that is not returned again soon."""
+    for turn in itertools.islice(_turns, _PORTS):
+        port = _FIRST_PORT + turn % _PORTS
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def write_users(path: Path, users: Sequence[int], amount: int | None = None) -> Path:
