@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 
 from eomd.watchdog.diary import read_diary
-from tests.world import World, wait_until
+from eomd.watchdog.liveness import SERVING
+from tests.world import DEADLINE_S, World, wait_until, write_users
 
 
 def tree(world: World) -> list[psutil.Process]:
@@ -47,15 +48,23 @@ def server_of(world: World) -> psutil.Process:
 
 
 def another_server(world: World, than: psutil.Process) -> psutil.Process:
-    """Return the server that has taken the place of this one, once it answers."""
+    """Return the server that has taken the place of this one, once it serves and answers."""
 
     def new() -> psutil.Process | None:
+        state = state_of(world)
         others = [s for s in children_of(world, standby=False) if s.pid != than.pid]
-        return others[0] if others and state_of(world)["pid"] == others[0].pid else None
+        return next((s for s in others if s.pid == state["pid"] and state["state"] in SERVING), None)
 
     found: psutil.Process = wait_until(new, "another server")
     wait_until(world._answers, "the new server answers")
     return found
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Tell whether a process has ended, also where nobody has buried it."""
+    with suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def folder_of(world: World) -> Path:
@@ -85,6 +94,33 @@ def diary_of(world: World) -> list[dict[str, Any]]:
 def log_of(world: World) -> str:
     assert world.server is not None
     return world.server.log.read_text()
+
+
+class LargeDownload:
+    """More than the kernel takes for a reader who does not read."""
+
+    def __init__(self, source: Path, reader: socket.socket) -> None:
+        self.source, self._reader = source, reader
+        self._head = reader.recv(1000)
+
+    def read_on(self) -> bytes:
+        """Return the whole body."""
+        head, _, body = self._head.partition(b"\r\n\r\n")
+        (length,) = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if b"Content-Length" in line]
+        while len(body) < length and (more := self._reader.recv(1 << 20)):
+            body += more
+        return body
+
+
+@contextmanager
+def large_download(world: World) -> Iterator[LargeDownload]:
+    """Have the server answer somebody who does not read on before being told to."""
+    source = write_users(world.folder / "large.csv", range(1, 1_000_001))
+    operation = world.client.hand_in(source, wait_s=0).data["id"]
+    name = world.client.operation(operation)["sourcename"]
+    with socket.create_connection(("127.0.0.1", world.port), DEADLINE_S) as reader:
+        reader.sendall(f"GET /download?name={name}&bom=0 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        yield LargeDownload(source, reader)
 
 
 class Caller(threading.Thread):

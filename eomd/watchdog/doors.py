@@ -12,12 +12,11 @@ from eomd.handover import API, HTTP
 from eomd.listen import close_sockets, open_sockets, open_unix, parse_listen, systemd_sockets
 from eomd.runtime import API_SOCKET, SERVER_PID, running_pid
 from eomd.watchdog.charge import Charge
-from eomd.watchdog.orphan import end_orphan, find_orphans
+from eomd.watchdog.leaving import Leaving
+from eomd.watchdog.orphan import find_orphans
 
 log = logging.getLogger(__name__)
 
-#: what an orphan may take to drain
-DRAIN_S = 30.0
 #: between two looks whether it has let go
 PAUSE_S = 0.05
 
@@ -25,9 +24,8 @@ PAUSE_S = 0.05
 class Doors:
     """Open from `open` to `close`, whatever becomes of the servers behind them."""
 
-    def __init__(self, charge: Charge, environ: Mapping[str, str]) -> None:
-        self._charge = charge
-        self._ending: list[asyncio.Task[None]] = []
+    def __init__(self, charge: Charge, environ: Mapping[str, str], leaving: Leaving) -> None:
+        self._charge, self._leaving = charge, leaving
         self._opened: dict[str, socket] = {}
         #: by name, complete once `open` has returned
         self.sockets = systemd_sockets(environ)
@@ -37,13 +35,14 @@ class Doors:
 
         Raises ListenError for an address that cannot be had, FolderInUseError for a server started by hand.
         """
-        orphans = find_orphans(former) if former is not None else []
-        for pid in orphans:
-            log.warning("process %d lost its watchdog: it is told to end", pid)
-        # those that still answer somebody may do so while we work already
-        self._ending = [asyncio.create_task(end_orphan(pid, DRAIN_S)) for pid in orphans]
+        orphans = list(find_orphans(former)) if former is not None else []
+        for orphan in orphans:
+            log.warning("process %d lost its watchdog: it is told to end", orphan.pid)
+            orphan.terminate()
+            # one that still answers somebody may do so while we work already
+            self._leaving.let(orphan)
         while True:
-            alone = all(task.done() for task in self._ending)
+            alone = all(orphan.exited.done() for orphan in orphans)
             holder = running_pid(self._charge.runtime / SERVER_PID)
             if holder is not None and alone:
                 raise FolderInUseError(f"a server without a watchdog runs as process {holder}: end it first")

@@ -65,7 +65,8 @@ def keep_copy(folder: Path, files: Files, charge: Charge) -> None:
     assert charge.source is not None
     new = folder / _NEW
     shutil.rmtree(new, ignore_errors=True)
-    (new / _CLUSTERS).mkdir(mode=0o700, parents=True)
+    for made in (new, new / _CLUSTERS):
+        made.mkdir(mode=0o700)
     origin = {"source": str(charge.source), "environ": _overrides(files, charge)}
     for name, content in {**files, _ORIGIN: json.dumps(origin).encode()}.items():
         write_atomically(new / name, content)

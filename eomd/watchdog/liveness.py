@@ -119,8 +119,7 @@ def look(before: Liveness, seen: Look, patience: Patience) -> Liveness:
         stopped_s=before.stopped_s + seen.elapsed_s if seen.stopped else 0.0,
     )
     state = _state_in_silence(after, patience)
-    in_time = 0 if state in (ServerState.SLOW, ServerState.STARVED) else after.in_time
-    return replace(after, state=state, in_time=in_time)
+    return replace(after, state=state, in_time=0 if _is_late(after, patience) else after.in_time)
 
 
 def _state_in_silence(now: Liveness, patience: Patience) -> ServerState:
@@ -135,5 +134,9 @@ def _state_in_silence(now: Liveness, patience: Patience) -> ServerState:
     if now.quiet_s >= patience.hang_after_s:
         return ServerState.STARVED
     # a starved one that gets to run now and then is not well before it has been heard
-    late = now.quiet_s >= patience.heartbeat_s + SLOW_S
-    return ServerState.SLOW if late and now.state is ServerState.READY else now.state
+    return ServerState.SLOW if now.state is ServerState.READY and _is_late(now, patience) else now.state
+
+
+def _is_late(now: Liveness, patience: Patience) -> bool:
+    """Tell whether a sign is missing."""
+    return now.quiet_s >= min(patience.heartbeat_s + SLOW_S, patience.hang_after_s)

@@ -45,6 +45,7 @@ from eomd.watchdog.files import make_folder
 from eomd.watchdog.inbox import Inbox
 from eomd.watchdog.incident_files import IncidentFiles
 from eomd.watchdog.incidents import Incidents, Kind
+from eomd.watchdog.leaving import Leaving
 from eomd.watchdog.liveness import SERVING
 from eomd.watchdog.notify import Notifier
 from eomd.watchdog.probes import Probes
@@ -151,6 +152,7 @@ class Watchdog:
                 self._assemble(stack)
                 # what runs beside has begun, so that it also ends in order
                 await asyncio.sleep(0)
+                self._feed_systemd()
                 await self._open_doors(former)
                 return await self._work(stack)
         finally:
@@ -167,7 +169,8 @@ class Watchdog:
         stack.callback(self._schedule.close)
         self._incidents = Incidents(IncidentFiles(charge.folder, charge.data_dir / "spool" / "incidents"))
         _run_beside(stack, self._incidents.run())
-        self._doors = Doors(charge, self._configuration.environ)
+        leaving = Leaving(self._schedule)
+        self._doors = Doors(charge, self._configuration.environ, leaving)
         stack.callback(self._doors.close)
         diary = Diary(charge.folder, writer)
         self._chronicle = Chronicle(charge.folder, diary, self._incidents, writer, self._schedule)
@@ -175,6 +178,7 @@ class Watchdog:
             Means(
                 configuration=self._configuration,
                 sockets=self._doors.sockets,
+                leaving=leaving,
                 schedule=self._schedule,
                 clock=loop.time,
                 writer=writer,
@@ -238,7 +242,9 @@ class Watchdog:
     async def _work(self, stack: AsyncExitStack) -> int:
         self._signals.stop = self._end
         self._signals.reload = self._hear_reload
-        self._feed_systemd()
+        if self._supervisor.stopped_by_person:
+            self._notifier.status("stopped by a person: eomd start starts it again")
+            self._tell_ready()
         _run_beside(stack, self._make_control(stack).run())
         for part in self._parts:
             _run_beside(stack, _keep(part))
@@ -345,9 +351,7 @@ class Watchdog:
         if self._notifier.watchdog_s is not None:
             self._schedule.every(self._notifier.watchdog_s, self._notifier.alive, jitter=0.0)
         self._schedule.every(EXTEND_EVERY_S, self._extend)
-        if self._supervisor.stopped_by_person:
-            self._notifier.status("stopped by a person: eomd start starts it again")
-            self._tell_ready()
+        self._extend()
 
     def _extend(self) -> None:
         self._notifier.flush()

@@ -1,11 +1,11 @@
-"""Servers whose watchdog was killed: they end by themselves, its successor waits and insists."""
+"""Servers whose watchdog was killed: they end by themselves, its successor insists and sees them off."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 
 import psutil
@@ -13,13 +13,47 @@ import psutil
 from eomd.handover import FROM
 
 
-def find_orphans(watchdog: int) -> list[int]:
-    """Return the processes that the watchdog of this pid, which is gone, had started: servers and standbys.
+class Orphan:
+    """A process that lost its watchdog. For one loop."""
+
+    def __init__(self, pid: int) -> None:
+        """Raises ProcessLookupError where it is gone."""
+        self.pid = pid
+        # whatever gets this number after it, no signal of ours reaches that
+        self._pidfd = os.pidfd_open(pid)
+        self._loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(self._pidfd, self._end)
+
+    def terminate(self) -> None:
+        """Tell it to drain and end; a stopped one hears that only once it goes on."""
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            self._signal(number)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self.exited.done():
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self.exited.set_result(None)
+
+
+def find_orphans(watchdog: int) -> Iterator[Orphan]:
+    """Yield what the watchdog of this pid, which is gone, had started: servers and standbys.
 
     A server that somebody started by hand is none of them, nor is the child of another watchdog that has the
     same pid now.
     """
-    return [process.pid for process in psutil.process_iter() if _is_orphan(process, watchdog)]
+    for process in psutil.process_iter():
+        if _is_orphan(process, watchdog):
+            with suppress(ProcessLookupError):
+                yield Orphan(process.pid)
 
 
 def _is_orphan(process: psutil.Process, watchdog: int) -> bool:
@@ -27,34 +61,3 @@ def _is_orphan(process: psutil.Process, watchdog: int) -> bool:
         return process.environ().get(FROM) == str(watchdog) and process.ppid() != watchdog
     except (psutil.Error, OSError):
         return False
-
-
-async def end_orphan(pid: int, drain_s: float) -> None:
-    """Return once the process is gone: after SIGTERM, or killed after `drain_s`."""
-    with suppress(ProcessLookupError):
-        pidfd = os.pidfd_open(pid)
-        try:
-            # a stopped one hears it only once it goes on
-            for number in (signal.SIGTERM, signal.SIGCONT):
-                signal.pidfd_send_signal(pidfd, number)
-            if not await _wait(pidfd, drain_s):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                await _wait(pidfd, drain_s)
-        finally:
-            os.close(pidfd)
-
-
-async def _wait(pidfd: int, seconds: float) -> bool:
-    if select.select([pidfd], [], [], 0)[0]:
-        return True
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(pidfd, ended.set)
-    try:
-        async with asyncio.timeout(seconds):
-            await ended.wait()
-    except TimeoutError:
-        return False
-    finally:
-        loop.remove_reader(pidfd)
-    return True

@@ -51,6 +51,8 @@ class Means:
 
     configuration: Configuration
     sockets: Mapping[str, socket]
+    #: sees off whatever was told to end
+    leaving: Leaving
     schedule: Schedule
     clock: Callable[[], float]
     writer: Writer
@@ -72,7 +74,7 @@ class Supervisor:
         self._spare = Spare(self._make_standby, means.schedule)
         self._server: ServerProcess | None = None
         self._lookout: Lookout | None = None
-        self._leaving = Leaving(means.schedule)
+        self._leaving = means.leaving
         self._listeners: list[Listener] = []
         #: something is to be thought about: an order, a wish, a state
         self._disturbed = asyncio.Event()

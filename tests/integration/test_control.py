@@ -109,6 +109,52 @@ def test_a_line_without_end_is_hung_up_on(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_at_the_end_orders_are_answered_and_idle_callers_hung_up_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        begun, known = asyncio.Event(), asyncio.Event()
+
+        async def ponder(who: str) -> dict[str, Any]:
+            begun.set()
+            await known.wait()
+            return {"outcome": "the watchdog ends"}
+
+        async with control(tmp_path, ponder=ponder) as path:
+            idle, _ = await asyncio.open_unix_connection(str(path))
+            asking = asyncio.create_task(say(path, b'{"order": "ponder"}'))
+            await begun.wait()
+            known.set()
+        assert await asking == [{"ok": True, "outcome": "the watchdog ends"}]
+        assert await idle.read() == b""
+
+    asyncio.run(main())
+    assert caplog.records == []
+
+
+def test_at_the_end_an_order_without_end_keeps_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eomd.watchdog.control.LAST_ANSWERS_S", 0.05)
+
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def ponder(who: str) -> dict[str, Any]:
+            begun.set()
+            await asyncio.Event().wait()
+            return {}
+
+        async with control(tmp_path, ponder=ponder) as path:
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            writer.write(b'{"order": "ponder"}\n')
+            await begun.wait()
+        assert await reader.read() == b""
+        writer.close()
+
+    asyncio.run(main())
+
+
 # --- the sign on the door
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from eomd.runtime import runtime_folder
-from tests.watched import another_server, log_of, nobody_is_refused, server_of, tree
+from tests.watched import another_server, is_gone, large_download, log_of, nobody_is_refused, server_of, tree
 from tests.world import Child, World, wait_until
 
 RSS_BYTES_MAX = 40 << 20
@@ -84,7 +84,7 @@ def test_without_its_watchdog_the_server_ends_by_itself(watched: World) -> None:
     assert watched.server is not None
     server = server_of(watched)
     watched.server.kill()
-    wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE, "the server's end")
+    wait_until(lambda: is_gone(server), "the server's end")
     assert "The watchdog has gone" in log_of(watched)
 
 
@@ -95,6 +95,20 @@ def test_a_new_watchdog_takes_over_from_a_killed_one(watched: World) -> None:
     watched.serve("up")
     assert server_of(watched).pid != former.pid
     assert watched.server.stop() == 0
+    assert tree(watched) == []
+
+
+def test_what_a_killed_watchdog_left_behind_does_not_outlive_its_successor(watched: World) -> None:
+    assert watched.server is not None
+    former = server_of(watched)
+    with large_download(watched):
+        watched.server.kill()
+        successor = watched.serve("up")
+        another_server(watched, former)
+        # it answers somebody, and would for ever
+        former.suspend()
+        successor.kill(signal.SIGTERM)
+        wait_until(lambda: _signal_again(successor), "the end", 20)
     assert tree(watched) == []
 
 

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from eomd.runtime import UP_SOCKET, runtime_folder
 from tests.watched import (
     another_server,
     children_of,
     diary_of,
     folder_of,
     incidents_of,
+    is_gone,
+    large_download,
     log_of,
     nobody_is_refused,
     server_of,
     state_of,
+    tree,
 )
 from tests.world import DEADLINE_S, Child, World, wait_until, write_users
 
@@ -228,7 +234,7 @@ def test_a_standby_that_is_killed_or_stopped_costs_nothing(watch: Watch) -> None
     world = watch("standby = true")
     standby = standby_of(world)
     standby.kill()
-    wait_until(lambda: not standby.is_running(), "its end")
+    wait_until(lambda: is_gone(standby), "its end")
     other = standby_of(world)
     other.suspend()
     server = server_of(world)
@@ -236,36 +242,33 @@ def test_a_standby_that_is_killed_or_stopped_costs_nothing(watch: Watch) -> None
     assert another_server(world, server).pid != other.pid
 
 
-def test_a_reload_cuts_off_no_answer_and_lets_nobody_wait_for_it(watched: World) -> None:
-    """A hand-in that waits is answered when the server drains; a download in the middle goes on."""
-    source = write_users(watched.folder / "large.csv", range(1, 1_000_001))
-    operation = watched.client.hand_in(source, wait_s=0).data
-    watched.client.wait_for_state(operation["id"], "succeeded", "partial", "failed")
+def test_a_planned_restart_cuts_off_no_answer_and_lets_nobody_wait_for_it(watched: World) -> None:
     server = server_of(watched)
-    with nobody_is_refused(watched), socket.create_connection(("127.0.0.1", watched.port)) as reader:
-        name = watched.client.operation(operation["id"])["sourcename"]
-        reader.sendall(f"GET /download?name={name}&bom=0 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        head = reader.recv(1000)
-        watched.server.kill(signal.SIGHUP)
-        another_server(watched, server)
+    with nobody_is_refused(watched), large_download(watched) as download:
+        with an_order(watched, "restart") as answer:
+            another_server(watched, server)
+            assert answer()["outcome"].startswith("serving after ")
         assert server.is_running()
-        assert read_body(reader, head) == source.read_bytes()
-    wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE, "its end")
+        assert download.read_on() == download.source.read_bytes()
+    wait_until(lambda: is_gone(server), "its end")
 
 
-def read_body(reader: socket.socket, received: bytes) -> bytes:
-    head, _, body = received.partition(b"\r\n\r\n")
-    (length,) = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if b"Content-Length" in line]
-    while len(body) < length:
-        body += reader.recv(1 << 20)
-    return body
+@contextmanager
+def an_order(world: World, order: str) -> Iterator[Callable[[], Any]]:
+    """Give the watchdog an order; what is yielded waits for its answer."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(DEADLINE_S)
+        line.connect(str(runtime_folder(world.data, os.environ) / UP_SOCKET))
+        line.sendall(json.dumps({"order": order}).encode() + b"\n")
+        yield lambda: json.loads(line.makefile().readline())
 
 
 def test_a_stop_is_remembered_until_a_start(watched: World) -> None:
     said = watched.run("stop")
     assert (said.returncode, said.stdout) == (0, "stopped\n")
     assert_closed(watched)
-    assert watched.run("reload").stdout == "left alone: a person stopped the server\n"
+    said = watched.run("reload")
+    assert said.stdout == "a person stopped the server; it reads the configuration when it starts\n"
     assert watched.server.stop() == 0
     restart(watched)
     assert_closed(watched)
@@ -313,9 +316,9 @@ def test_a_watchdog_that_is_killed_takes_its_standby_along(watch: Watch) -> None
     world.server.kill()
     world.serve("up")
     assert another_server(world, server).pid != standby.pid
-    assert not standby.is_running() or standby.status() == psutil.STATUS_ZOMBIE
+    wait_until(lambda: is_gone(standby), "the former standby's end")
     assert world.server.stop() == 0
-    assert children_of(world, standby=True) == []
+    assert tree(world) == []
 
 
 def test_a_unix_socket_to_listen_at_is_taken_away(world: World, watch: Watch) -> None:

@@ -112,6 +112,13 @@ def test_a_slow_server_is_ready_after_some_signs_in_time() -> None:
     assert hear(now, ALIVE).state is S.READY
 
 
+def test_looks_between_signs_in_time_do_not_keep_it_slow() -> None:
+    now = slow()
+    for _ in range(SIGNS_IN_TIME):
+        now = hear(silence(now, 0.5), ALIVE)
+    assert now.state is S.READY
+
+
 def test_a_sign_that_came_late_is_not_one_in_time() -> None:
     now = hear(silence(ready(), 1.0), ALIVE)
     assert now.state is S.SLOW
