@@ -13,7 +13,9 @@ import click
 from eomd.cli.api_options import api_command
 from eomd.cli.client import AnswerLostError, Client, ServerAwayError
 from eomd.cli.context import Context
-from eomd.cli.table import format_table, printable
+from eomd.cli.table import format_table
+from eomd.cli.text import printable
+from eomd.cli.times import format_span
 
 SHOWN = "%Y-%m-%d %H:%M:%S"
 
@@ -104,15 +106,7 @@ def _lasted(opened: str, closed: str | None) -> str:
     if closed is None:
         return "open"
     seconds = (datetime.fromisoformat(closed) - datetime.fromisoformat(opened)).total_seconds()
-    return format_duration(seconds)
-
-
-def format_duration(seconds: float) -> str:
-    """Return a time in its largest fitting unit."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+    return format_span(seconds)
 
 
 def _show_restarts(count: int, as_json: bool) -> None:

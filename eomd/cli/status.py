@@ -47,4 +47,4 @@ def _look(context: Context, url: str | None, token: str | None) -> Findings:
 
     if url:
         return look_from_afar(Client(find_target(context, url, token), answer_s_max=ANSWER_S_MAX))
-    return look_around(context.data_dir, os.environ)
+    return look_around(context, os.environ)

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from eomd.cli.client import AnswerLostError, ApiError, Client, ServerAwayError, Target
+from eomd.cli.context import Context
 from eomd.cli.orders import WatchdogAwayError, give_order
-from eomd.errors import EomdError
+from eomd.errors import ConfigurationError, EomdError
+from eomd.free_space import FreeSpace, free_space
 from eomd.model import Incident
 from eomd.runtime import API_SOCKET, SERVER_PID, UP_PID, UP_SOCKET, find_socket, running_pid
 from eomd.watchdog.diary import read_diary
 from eomd.watchdog.files import read_json
+from eomd.watchdog.good_copy import find_source
 from eomd.watchdog.incident_files import IncidentFiles
 from eomd.watchdog.state_file import FILE as STATE_FILE
 
@@ -26,6 +29,19 @@ ANSWER_S_MAX = 5.0
 #: entries of the restart diary that are looked at
 DIARY_MAX = 500
 INCIDENTS_MAX = 200
+LATELY_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The configuration as this command reads it."""
+
+    source: Path
+    #: why it cannot be used; the rest is empty then
+    problems: tuple[str, ...] = ()
+    min_free_mb: int | None = None
+    #: name → title, addresses of the nodes
+    clusters: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -49,21 +65,33 @@ class Findings:
     clusters: list[Any] = field(default_factory=list)
     #: open ones, oldest first, as the API shows them
     incidents: list[Any] = field(default_factory=list)
+    #: those that are over, newest first
+    lately: list[Any] = field(default_factory=list)
     #: oldest first
     diary: list[dict[str, Any]] = field(default_factory=list)
+    #: of this machine
+    configured: Configured | None = None
+    #: under the data folder of this machine; None: `space_error` says why it is not known
+    space: FreeSpace | None = None
+    space_error: str = ""
     #: a part of the picture is not for this user
     forbidden: str = ""
 
 
-def look_around(data_dir: Path, environ: Mapping[str, str]) -> Findings:
+def look_around(context: Context, environ: Mapping[str, str]) -> Findings:
     """Ask everybody on this machine. Raises ConfigurationError where the runtime folder has no name."""
-    found = Findings()
+    data_dir = context.data_dir
+    found = Findings(configured=_read_configuration(context, environ))
     control = find_socket(data_dir, UP_SOCKET, environ)
     api = find_socket(data_dir, API_SOCKET, environ)
     found.watchdog_pid = running_pid(control.with_name(UP_PID))
     found.server_pid = running_pid(api.with_name(SERVER_PID))
     _ask_watchdog(control, found)
     _read_files(data_dir / "watchdog", found)
+    try:
+        found.space = free_space(data_dir)
+    except OSError as error:
+        found.space_error = f"{data_dir}: {error.strerror}"
     if _may_answer(found):
         _ask_server(Client(Target(socket=api), answer_s_max=ANSWER_S_MAX), found)
     return found
@@ -76,9 +104,22 @@ def look_from_afar(client: Client) -> Findings:
     if found.health is not None and "components" in found.health:
         try:
             found.incidents = client.get("/incidents", open=1, page_size=INCIDENTS_MAX)["items"][::-1]
+            found.lately = client.get("/incidents", open=0, page_size=LATELY_MAX)["items"]
         except EomdError as error:
             found.server_silence = str(error)
     return found
+
+
+def _read_configuration(context: Context, environ: Mapping[str, str]) -> Configured:
+    source = find_source(context.config, environ)
+    try:
+        settings = context.settings
+    except ConfigurationError as error:
+        return Configured(source, error.problems)
+    clusters = {
+        name: (table.title, tuple(map(str, table.nodes))) for name, table in settings.clusters.items()
+    }
+    return Configured(source, (), settings.limits.min_free_mb, clusters)
 
 
 def _ask_watchdog(control: Path, found: Findings) -> None:
@@ -98,8 +139,9 @@ def _read_files(folder: Path, found: Findings) -> None:
     if not found.answered:
         found.view = read_json(folder / STATE_FILE)
     found.diary = read_diary(folder, DIARY_MAX)
-    known = [each for each in IncidentFiles(folder, folder).load() if each.closed is None]
-    found.incidents = [each.format() for each in sorted(known, key=_opened)]
+    known = sorted(IncidentFiles(folder, folder).load(), key=_opened)
+    found.incidents = [each.format() for each in known if each.closed is None]
+    found.lately = [each.format() for each in known if each.closed is not None][: -LATELY_MAX - 1 : -1]
 
 
 def _opened(incident: Incident) -> tuple[object, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from eomd.watchdog.incidents import Incidents, Kind
 
@@ -28,12 +29,19 @@ class ClockProbe:
     ) -> None:
         self._incidents, self._wall, self._steady = incidents, wall, steady
         self._apart_s = wall() - steady()
+        self._since, self._jump_s = datetime.now(UTC), 0.0
+
+    def view(self) -> dict[str, object]:
+        """Return since when nobody has set the clock, and by how much it was set then; 0: not at all."""
+        since = self._since.isoformat(timespec="seconds")
+        return {"state": "steady", "since": since, "jump_s": round(self._jump_s, 1)}
 
     def look(self) -> None:
         """Note a jump since the last look."""
         apart_s = self._wall() - self._steady()
         jump_s, self._apart_s = apart_s - self._apart_s, apart_s
         if abs(jump_s) >= JUMP_S_MIN:
+            self._since, self._jump_s = datetime.now(UTC), jump_s
             way = "forward" if jump_s > 0 else "back"
             summary = f"the clock was set {way} by {abs(jump_s):.1f} s"
             self._incidents.open(Kind.CLOCK_JUMPED, SUBJECT, summary)

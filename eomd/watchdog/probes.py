@@ -102,6 +102,7 @@ class Probes:
             "ledger": self._sight_of("ledger"),
             "disk": self._sight_of("disk"),
             "health": self._sight_of("server"),
+            "clock": self._clock.view(),
             "nodes": [
                 {"cluster": node.cluster, "address": node.address, **sight.view()}
                 for subject, node in self._nodes.items()

@@ -183,7 +183,7 @@ def test_status_is_0_only_when_all_is_well(running: World) -> None:
     wait_until(lambda: running.client.get("/health")["status"] == "ok", "health")
     done = running.run("status")
     assert done.returncode == 0
-    assert done.stdout.startswith("eomd is ok\n")
+    assert done.stdout.startswith("eomd is ok ")
     running.simulations[0].kill()
     wait_until(lambda: running.client.get("/health")["status"] != "ok", "the cluster's loss")
     done = running.run("status", "--json")
