@@ -118,12 +118,13 @@ STATE_OF_STATUS = {numbers.status: state for state, numbers in _NUMBERS.items()}
 ENDED = frozenset({State.SUCCEEDED, State.PARTIAL, State.FAILED, State.CANCELLED, State.REJECTED})
 UNFINISHED = frozenset({State.QUEUED, State.AWAITING_APPROVAL, State.RUNNING, State.PAUSED})
 
-#: Every edge of the operation's state machine; all others are refused.
+#: Every edge of the operation's state machine; there are no others (`docs/states.md`).
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.PAUSED, State.CANCELLED, State.FAILED}),
     State.AWAITING_APPROVAL: frozenset({State.QUEUED, State.REJECTED, State.CANCELLED}),
     State.RUNNING: frozenset({State.PAUSED, State.SUCCEEDED, State.PARTIAL, State.FAILED, State.CANCELLED}),
-    State.PAUSED: frozenset({State.QUEUED, State.RUNNING, State.CANCELLED, State.FAILED}),
+    # what was answered before its cluster went away is written, and may be all there is
+    State.PAUSED: frozenset({State.QUEUED, State.RUNNING, *ENDED}) - {State.REJECTED},
 }
 
 #: The states a person's action is allowed in.

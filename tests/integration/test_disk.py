@@ -13,7 +13,7 @@ import pytest
 
 from eomd.errors import DiskFullError, UnavailableError
 from eomd.evt.simulator import Faults, SimulatedCluster, SimulatorSettings
-from eomd.model import Operation, PausedBy, State
+from eomd.model import Operation, PausedBy, State, may_become
 from tests.integration.life import Home, Life, lines, order, until, users
 from tests.journal import count_applied
 
@@ -100,6 +100,35 @@ def test_a_full_disk_holds_an_operation_until_there_is_space(disk: Disk, fish: S
                 await life.hand_in(INC, b"")
             disk.free()
             await assert_done(life, fish, operation)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_answered_is_written_and_ends_although_its_cluster_has_gone(
+    tmp_path: Path, fish: SimulatedCluster
+) -> None:
+    async def scenario() -> None:
+        async with Home(tmp_path, {"fish": fish}, rows_per_s=PACE).life() as life:
+            tools, told, states = life.desk.tools, life.desk.tools.changed, []
+
+            def note(operation: Operation) -> None:
+                states.append((operation.state, operation.paused_by))
+                told(operation)
+
+            tools.changed = note
+            operation = (await life.hand_in(INC, CONTENT)).id
+            rules, enough_mb = tools.rules, tools.rules.min_free_mb
+            rules.min_free_mb = 1 << 40
+            await life.progress(operation, LONG)
+            await life.reach(operation, State.PAUSED)
+            for number in range(len(fish.nodes)):
+                fish.stop_node(number)
+            holds = life.desk.schedule._runners[operation]._holds
+            await until(lambda: len(holds._reasons) == 2, "the cluster holds it too")
+            rules.min_free_mb = enough_mb
+            await assert_done(life, fish, operation)
+            assert states[-2:] == [(State.PAUSED, PausedBy.CLUSTER), (State.SUCCEEDED, None)]
+            assert may_become(State.PAUSED, State.SUCCEEDED)
 
     asyncio.run(scenario())
 

@@ -19,6 +19,8 @@ EDGES = {
     (State.RUNNING, State.CANCELLED),
     (State.PAUSED, State.QUEUED),
     (State.PAUSED, State.RUNNING),
+    (State.PAUSED, State.SUCCEEDED),
+    (State.PAUSED, State.PARTIAL),
     (State.PAUSED, State.CANCELLED),
     (State.PAUSED, State.FAILED),
 }
