@@ -196,6 +196,9 @@ class Supervisor:
 
     def state_changed(self, state: ServerState) -> None:
         before = self.state
+        if before is ServerState.DRAINING and state in SERVING:
+            # late or silent before it has heard that it is to end: it does not serve again
+            return
         self._enter(state)
         if state in SERVING and before not in SERVING:
             self._became_ready()

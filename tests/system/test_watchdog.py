@@ -302,6 +302,12 @@ def assert_closed(world: World) -> None:
     wait_until(lambda: children_of(world, standby=False) == [], "no server runs")
 
 
+def test_a_server_that_is_told_to_end_does_not_become_ready_by_its_silence(watched: World) -> None:
+    server_of(watched).suspend()
+    assert watched.run("stop").stdout == "stopped\n"
+    assert [entry["what"] for entry in diary_of(watched)].count("ready") == 1
+
+
 def test_orders_to_a_watchdog_that_is_not_there_say_so(world: World) -> None:
     world.configure()
     for order in ("stop", "start", "reload"):
