@@ -35,6 +35,8 @@ _ORDERS = "EOMD_HANDOVER_ORDERS"
 LINE_BYTES_MAX = 1024
 _PROBLEM_BYTES_MAX = 400
 _SERVE = b"s"
+#: of the command line: import everything, then wait for the order
+STANDBY = "--standby"
 
 
 class Sign(StrEnum):

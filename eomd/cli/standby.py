@@ -7,7 +7,7 @@ import importlib
 import os
 from pathlib import Path
 
-from eomd.handover import Heartbeat, Sign, give_sign, wait_for_order
+from eomd.handover import STANDBY, Heartbeat, Sign, give_sign, wait_for_order
 
 #: what a server needs; some of it libraries would load only when it is first used
 MODULES = (
@@ -18,7 +18,6 @@ MODULES = (
     "sqlalchemy.dialects.mysql.pymysql",
     "sqlalchemy.dialects.sqlite",
 )
-FLAG = "--standby"
 #: of /proc/PID/stat behind the name in parentheses, counted from 0 (proc(5): 48 and 49 of all, from 1)
 _ARGUMENTS_START, _ARGUMENTS_END = 45, 46
 
@@ -31,7 +30,7 @@ def stand_by(heartbeat: int | None) -> bool:
         give_sign(heartbeat, Heartbeat(Sign.WAITING))
     ordered = wait_for_order(os.environ)
     if ordered:
-        hide_flag(FLAG)
+        hide_flag(STANDBY)
     return ordered
 
 

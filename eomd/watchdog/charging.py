@@ -57,8 +57,8 @@ async def _listen(shell: Process) -> tuple[str, str]:
     return said.decode(errors="replace"), complaints.decode(errors="replace")
 
 
-def eomd_command(name: str, config: Path | None, *flags: str) -> tuple[str, ...]:
+def eomd_command(name: str, config: Path | None) -> tuple[str, ...]:
     """Return the command line of a process, which shows as `… eomd NAME`."""
     # -P: whatever stands in the working folder must not take eomd's place
-    command = (sys.executable, "-P", "-m", "eomd", name, *flags)
+    command = (sys.executable, "-P", "-m", "eomd", name)
     return (*command, "-c", str(config)) if config else command

@@ -32,6 +32,10 @@ class Launch:
     #: whether that is the last good copy
     from_copy: bool = False
 
+    def is_like(self, other: Launch) -> bool:
+        """Tell whether a process started so would be one of the other's, whatever stands in the files."""
+        return (self.command, self.environ) == (other.command, other.environ)
+
 
 class Configuration:
     """What `eomd up` was called with, and what has become of it."""
@@ -115,13 +119,13 @@ class Configuration:
         if self.charge.source is not None:
             self._keep_later(self._files, writer)
 
-    def launch(self, *flags: str) -> Launch:
+    def launch(self) -> Launch:
         """Return how to start a server now."""
         source = self.charge.source
         files = read_files(source) if source else {}
         if self._copy and files == self._broken:
-            return _from_copy(self._copy, self.environ, flags)
-        return Launch(eomd_command("serve", source, *flags), self._fixed, files)
+            return _from_copy(self._copy, self.environ)
+        return Launch(eomd_command("serve", source), self._fixed, files)
 
     def refuse(self, launch: Launch, problem: str) -> bool:
         """Note that a server found its configuration wrong; tell whether another one can be tried."""
@@ -148,6 +152,6 @@ class Configuration:
         self._copy = find_copy(self.charge.folder)
 
 
-def _from_copy(copy: GoodCopy, environ: Mapping[str, str], flags: tuple[str, ...]) -> Launch:
-    command = eomd_command("serve", copy.config, *flags)
+def _from_copy(copy: GoodCopy, environ: Mapping[str, str]) -> Launch:
+    command = eomd_command("serve", copy.config)
     return Launch(command, {**environ, **copy.environ}, copy.files, from_copy=True)

@@ -2,7 +2,8 @@
 
 Decides nothing. What is called must bear being called twice: a kept connection that the server has closed
 meanwhile shows only when it is used, and the call is then made once more on a fresh one. The listening socket
-is the watchdog's own, so a call made while no server runs waits there until the deadline.
+is the watchdog's own, so a call made while no server runs waits there until the deadline. A server that is
+about to end refuses what would change anything: that call is made again, and the next server answers it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from eomd.errors import DrainingError
+
+UNAVAILABLE = 503
 #: connections, and so calls at once; more wait for their turn
 CONNECTIONS_MAX = 4
 ANSWER_BYTES_MAX = 16 * 2**20
 LINE_BYTES_MAX = 64 * 1024
+#: before a call that a draining server has refused is made again
+DRAINING_PAUSE_S = 0.1
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -41,7 +47,10 @@ class ServerLink:
         request = _format(method, path, body)
         try:
             async with asyncio.timeout(timeout_s), self._turns:
-                return await self._exchange(request)
+                while _is_draining(answer := await self._exchange(request)):
+                    # who connects from now on is the next server's
+                    await asyncio.sleep(DRAINING_PAUSE_S)
+                return answer
         except TimeoutError as error:
             raise ServerAwayError(f"no answer from the server within {timeout_s:g} s") from error
 
@@ -81,6 +90,11 @@ class ServerLink:
             else:
                 writer.close()
         return status, answer
+
+
+def _is_draining(answer: tuple[int, Any]) -> bool:
+    status, body = answer
+    return status == UNAVAILABLE and isinstance(body, dict) and body.get("error") == DrainingError.code
 
 
 def _format(method: str, path: str, body: object) -> bytes:

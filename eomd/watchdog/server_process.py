@@ -12,7 +12,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from socket import socket
 
-from eomd.handover import LINE_BYTES_MAX, Heartbeat, Sign, handover_environment, order_to_serve
+from eomd.handover import (
+    LINE_BYTES_MAX,
+    STANDBY,
+    Heartbeat,
+    Sign,
+    handover_environment,
+    order_to_serve,
+)
 from eomd.watchdog.configuration import Launch
 from eomd.watchdog.waiting import first_of
 
@@ -85,7 +92,7 @@ class ServerProcess:
             handed = handover_environment(self._sockets, beating, stacks=dumping, orders=awaiting)
             passed = [end for end in (beating, dumping, awaiting) if end is not None]
             self._child = subprocess.Popen(
-                self.launch.command,
+                [*self.launch.command, *([STANDBY] if self._standby else [])],
                 env={**_for_servers(self.launch.environ), **handed},
                 pass_fds=[*passed, *(s.fileno() for s in self._sockets.values())],
                 stdin=subprocess.DEVNULL,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from socket import socket
 
 from eomd.handover import Sign
 from eomd.watchdog.backoff import Backoff
+from eomd.watchdog.configuration import Launch
 from eomd.watchdog.pressure import take_sample
 from eomd.watchdog.schedule import Entry, Schedule
 from eomd.watchdog.server_process import ServerProcess
@@ -20,8 +22,11 @@ FIRST_S, LONGEST_S = 1.0, 60.0
 class Spare:
     """At most one at a time. It holds nothing, so that it may be killed at any time."""
 
-    def __init__(self, make: Callable[[], ServerProcess], schedule: Schedule) -> None:
-        self._make, self._schedule = make, schedule
+    def __init__(
+        self, launch: Callable[[], Launch], sockets: Mapping[str, socket], schedule: Schedule
+    ) -> None:
+        """`launch`: how a server would be started now."""
+        self._launch, self._sockets, self._schedule = launch, sockets, schedule
         self._backoff = Backoff(FIRST_S, LONGEST_S)
         self._server: ServerProcess | None = None
         self._again: Entry | None = None
@@ -37,7 +42,7 @@ class Spare:
         if not wanted:
             self.dismiss()
         elif self._again is None:
-            self._begin()
+            self._have_one()
 
     def dismiss(self) -> None:
         """End the one that there is."""
@@ -48,33 +53,33 @@ class Spare:
         if server is not None:
             server.kill()
 
-    def renew(self) -> None:
-        """Replace the one that there is: it was started with another configuration."""
-        self.dismiss()
-        if self._wanted:
-            self._begin()
-
     async def prepare(self) -> bool:
         """Have one even where none is wanted otherwise; True once it waits for its order."""
-        self._begin()
+        self._have_one()
         return self._server is not None and await self._server.until(Sign.WAITING)
 
-    def take(self) -> ServerProcess | None:
-        """Give the standby away; None where there is none that could serve."""
+    def take(self, launch: Launch) -> ServerProcess | None:
+        """Give the standby away; None where there is none that could serve like this."""
         server, self._server = self._server, None
         if server is None or server.exited.done():
             return None
         sample = take_sample(server.pid)
-        if sample is None or sample.stopped:
+        if sample is None or sample.stopped or not server.launch.is_like(launch):
             server.kill()
             return None
+        # it reads its files once it serves
+        server.launch = launch
         return server
 
-    def _begin(self) -> None:
+    def _have_one(self) -> None:
+        """Start one unless there is one that can serve."""
+        launch = self._launch()
+        if self._server is not None and not self._server.launch.is_like(launch):
+            self.dismiss()
         self._again = None
         if self._server is not None:
             return
-        server = self._make()
+        server = ServerProcess(launch, self._sockets, standby=True)
         try:
             server.start()
         except OSError as error:
@@ -91,4 +96,4 @@ class Spare:
 
     def _later(self, lived_s: float) -> None:
         if self._wanted:
-            self._again = self._schedule.after(self._backoff.after_exit(lived_s), self._begin)
+            self._again = self._schedule.after(self._backoff.after_exit(lived_s), self._have_one)

@@ -14,7 +14,7 @@ from typing import Any
 from eomd.errors import EomdError
 from eomd.handover import Sign
 from eomd.watchdog.backoff import SLOWEST_S, Backoff
-from eomd.watchdog.charge import Charge
+from eomd.watchdog.charge import Charge, WatchdogCharge
 from eomd.watchdog.chronicle import Chronicle
 from eomd.watchdog.closed_sign import ClosedSign
 from eomd.watchdog.configuration import Configuration
@@ -68,10 +68,11 @@ class Supervisor:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._configuration, self._chronicle, self._wish = means.configuration, means.chronicle, means.wish
-        self._backoff = _make_backoff(means.configuration.charge)
+        self._limits = means.configuration.charge.watchdog
+        self._backoff = _make_backoff(self._limits)
         self._excess = Backoff(*EXCESS_S)
         self._excess_due_s = 0.0
-        self._spare = Spare(self._make_standby, means.schedule)
+        self._spare = Spare(means.configuration.launch, means.sockets, means.schedule)
         self._server: ServerProcess | None = None
         self._lookout: Lookout | None = None
         self._leaving = means.leaving
@@ -123,12 +124,13 @@ class Supervisor:
         }
 
     def take_charge(self, charge: Charge) -> None:
-        """Use this from the next start on."""
-        self._backoff = _make_backoff(charge)
-        if self._lookout is not None:
-            self._lookout.take_limits(charge.watchdog)
-        self._spare.renew()
-        self._spare.want(charge.watchdog.standby and self.state in SERVING)
+        """Go on with a changed configuration; the server itself is told by others."""
+        former, self._limits = self._limits, charge.watchdog
+        if former.restart_backoff_s != self._limits.restart_backoff_s:
+            self._backoff = _make_backoff(self._limits)
+        if former != self._limits and self._lookout is not None:
+            self._lookout.take_limits(self._limits)
+        self._spare.want(self._limits.standby and self.state in SERVING)
 
     def add_listener(self, listener: Listener) -> None:
         """Have each change of state told."""
@@ -229,7 +231,7 @@ class Supervisor:
         if not self._configuration.problems:
             self._chronicle.configuration_good()
         self._chronicle.ready(self._server)
-        self._spare.want(self._configuration.charge.watchdog.standby)
+        self._spare.want(self._limits.standby)
         self._outcomes.tell(f"serving after {self._server.lived_s:.1f} s")
 
     def _enter(self, state: ServerState) -> None:
@@ -288,8 +290,7 @@ class Supervisor:
             return self._backoff.after_exit(0.0)
         self._server = server
         self._enter(ServerState.STARTING)
-        limits = self._configuration.charge.watchdog
-        self._lookout = Lookout(server, limits, self._means.schedule, self._means.clock, self)
+        self._lookout = Lookout(server, self._limits, self._means.schedule, self._means.clock, self)
         try:
             return await self._watch(server)
         finally:
@@ -298,18 +299,15 @@ class Supervisor:
 
     def _begin(self, why: str) -> ServerProcess:
         """Have the standby serve, else start a server. Raises OSError."""
-        server = self._spare.take()
+        launch = self._configuration.launch()
+        server = self._spare.take(launch)
         if server is not None:
             server.serve()
         else:
-            server = ServerProcess(self._configuration.launch(), self._means.sockets)
+            server = ServerProcess(launch, self._means.sockets)
             server.start()
         self._chronicle.started(server, why)
         return server
-
-    def _make_standby(self) -> ServerProcess:
-        launch = self._configuration.launch("--standby")
-        return ServerProcess(launch, self._means.sockets, standby=True)
 
     async def _watch(self, server: ServerProcess) -> float:
         """Return once another server may take its place, with the pause before that."""
@@ -410,6 +408,6 @@ class Supervisor:
             await self._pause(timeout_s=left_s)
 
 
-def _make_backoff(charge: Charge) -> Backoff:
-    first_s, longest_s = charge.watchdog.restart_backoff_s
+def _make_backoff(limits: WatchdogCharge) -> Backoff:
+    first_s, longest_s = limits.restart_backoff_s
     return Backoff(min(first_s, SLOWEST_S), min(longest_s, SLOWEST_S))

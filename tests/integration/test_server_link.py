@@ -83,12 +83,12 @@ async def test_calls_share_one_kept_connection(tmp_path: Path) -> None:
 async def test_a_refusal_is_an_answer(tmp_path: Path) -> None:
     async def refuse(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await peer.receive(reader)
-        await answer(writer, {"error": "DRAINING"}, "503 Service Unavailable", "Connection: close\r\n")
+        await answer(writer, {"error": "STOPPED"}, "503 Service Unavailable", "Connection: close\r\n")
 
     async with linked(tmp_path, refuse) as (link, peer):
         for _ in range(2):
             status, body = await link.call("GET", "/health", timeout_s=PATIENCE_S)
-            assert (status, body) == (503, {"error": "DRAINING"})
+            assert (status, body) == (503, {"error": "STOPPED"})
         assert peer.connections == 2
 
 
@@ -178,3 +178,32 @@ async def test_no_more_calls_than_connections_are_under_way(tmp_path: Path) -> N
         calls = [link.call("GET", "/health", timeout_s=PATIENCE_S) for _ in range(10)]
         assert len(await asyncio.gather(*calls)) == 10
         assert most == peer.connections == server_link.CONNECTIONS_MAX
+
+
+@on_loop
+async def test_what_a_draining_server_refuses_the_next_one_answers(tmp_path: Path) -> None:
+    async def drain_and_be_replaced(
+        peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await peer.receive(reader)
+        if peer.connections < 3:
+            await answer(writer, {"error": "DRAINING"}, "503 Service Unavailable", "Connection: close\r\n")
+        else:
+            await answer(writer, {"data": "the next one"})
+
+    async with linked(tmp_path, drain_and_be_replaced) as (link, peer):
+        status, body = await link.call("PUT", "/internal/watch", {"a": 1}, timeout_s=PATIENCE_S)
+        assert (status, body["data"]) == (200, "the next one")
+        assert [body for _, body in peer.requests] == [b'{"a": 1}'] * 3
+
+
+@on_loop
+async def test_a_server_that_drains_for_too_long_is_away(tmp_path: Path) -> None:
+    async def drain(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await peer.receive(reader)
+            await answer(writer, {"error": "DRAINING"}, "503 Service Unavailable")
+
+    async with linked(tmp_path, drain) as (link, _):
+        with pytest.raises(ServerAwayError, match="no answer from the server"):
+            await link.call("POST", "/internal/inbox", {}, timeout_s=0.5)

@@ -242,6 +242,19 @@ def test_a_standby_that_is_killed_or_stopped_costs_nothing(watch: Watch) -> None
     assert another_server(world, server).pid != other.pid
 
 
+def test_a_reload_leaves_the_standby_alone_which_serves_with_what_was_read(watch: Watch) -> None:
+    world = watch("standby = true")
+    server, standby = server_of(world), standby_of(world)
+    world.config.write_text(world.config.read_text().replace("min_free_mb = 16", "min_free_mb = 17"))
+    said = world.run("reload")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert standby_of(world).pid == standby.pid
+    server.kill()
+    assert another_server(world, server).pid == standby.pid
+    good = folder_of(world) / "good" / "eomd.toml"
+    wait_until(lambda: "min_free_mb = 17" in good.read_text(), "the good copy is what it serves with")
+
+
 def test_a_planned_restart_cuts_off_no_answer_and_lets_nobody_wait_for_it(watched: World) -> None:
     server = server_of(watched)
     with nobody_is_refused(watched), large_download(watched) as download:
