@@ -104,11 +104,12 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
     office = ClusterOffice(clusters, definitions, tools, watch)
     office.restore()
     dropped = DroppedFiles(rules)
-    retention = Retention(ledger, board, tools, DroppedRetention(ledger, dropped, outbox.folder, tools))
     hand_ins = HandIns(ledger)
     admission = Admission(ledger, schedule, tools)
     spool = IncidentSpool(data.spool / INCIDENTS)
     incidents = IncidentBook(ledger, spool, data.origin().hex(), executors.serving)
+    dropped_retention = DroppedRetention(ledger, dropped, outbox.folder, tools)
+    retention = Retention(ledger, board, tools, dropped_retention, incidents)
     intake = Intake(ledger, hand_ins, schedule, definitions, tools, admission, clusters)
     audit = Audit(ledger)
     desk = Desk(

@@ -53,6 +53,7 @@ def make_charge(settings: Settings) -> Charge:
         tls_cert=settings.server.tls_cert,
         tls_key=settings.server.tls_key,
         min_free_mb=settings.limits.min_free_mb,
+        files_days=settings.retention.files_days,
         watchdog=WatchdogCharge(**settings.watchdog.model_dump()),
         ledger=_ledger(settings),
         clusters=tuple(

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,6 +72,16 @@ class IncidentBook:
         chosen = [incident for incident in self._newest_known() if wanted.lets(incident)]
         start = (wanted.page - 1) * wanted.page_size
         return len(chosen), chosen[start : start + wanted.page_size]
+
+    async def retire(self, before: datetime) -> None:
+        """Forget what ended before then. Raises LedgerUnavailableError; may be repeated."""
+        while await self._ledger.remove_incidents(self._installation, before):
+            pass
+        self._known = {
+            identity: each
+            for identity, each in self._known.items()
+            if each.closed is None or each.closed >= before
+        }
 
     async def _take(self) -> bool:
         """Bring what waits into the ledger; False where it takes nothing. Raises OSError."""

@@ -1,4 +1,4 @@
-"""What is removed when it is old: files of ended operations, their logs, uploads that nobody used.
+"""What is removed when it is old: files of ended operations, their logs, uploads that nobody used, incidents.
 
 Nothing of an operation that has not ended, however old it is.
 """
@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from eomd.operations.board import Board
 from eomd.operations.dropped_retention import DroppedRetention
+from eomd.operations.incidents import IncidentBook
 from eomd.operations.tools import Tools
 from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger
@@ -26,10 +27,18 @@ UPLOAD_AGE = timedelta(hours=24)
 
 
 class Retention:
-    """Removes files, never rows of the ledger."""
+    """Removes files and incidents, never operations of the ledger."""
 
-    def __init__(self, ledger: Ledger, board: Board, tools: Tools, dropped: DroppedRetention) -> None:
-        self._ledger, self._board, self._tools, self._dropped = ledger, board, tools, dropped
+    def __init__(
+        self,
+        ledger: Ledger,
+        board: Board,
+        tools: Tools,
+        dropped: DroppedRetention,
+        incidents: IncidentBook,
+    ) -> None:
+        self._ledger, self._board, self._tools = ledger, board, tools
+        self._dropped, self._incidents = dropped, incidents
 
     @property
     def _files_age(self) -> timedelta | None:
@@ -47,6 +56,7 @@ class Retention:
         if age is None:
             return 0
         await self._dropped.retire(now - age)
+        await self._incidents.retire(now - age)
         return await self._remove_operations(now, age)
 
     async def _remove_operations(self, now: datetime, age: timedelta) -> int:

@@ -13,6 +13,9 @@ from sqlalchemy import Connection, Select, delete, func, insert, select
 from eomd.model import Incident, RemedyRecord, Severity
 from eomd.storage.schema import EPOCH, Schema, format_time, parse_time, storable
 
+#: incidents that are removed in one transaction
+TOGETHER = 500
+
 
 @dataclass(frozen=True, slots=True)
 class IncidentFilter:
@@ -50,6 +53,21 @@ def page(
     query = _select(schema, installation, wanted, table).order_by(table.c.opened.desc(), table.c.id.desc())
     query = query.limit(wanted.page_size).offset((wanted.page - 1) * wanted.page_size)
     return total, [_parse(row) for row in connection.execute(query).mappings()]
+
+
+def remove(connection: Connection, schema: Schema, installation: str, before: datetime) -> int:
+    """Remove at most TOGETHER incidents of an installation that ended before then; return how many."""
+    table, limit = schema.incident, format_time(before)
+    ended = (
+        select(table.c.id)
+        # one that ended before then was opened before then, which the index knows
+        .where(table.c.installation == installation, table.c.opened < limit, table.c.closed < limit)
+        .order_by(table.c.opened)
+        .limit(TOGETHER)
+    )
+    ids = connection.execute(ended).scalars().all()
+    connection.execute(delete(table).where(table.c.id.in_(ids)))
+    return len(ids)
 
 
 def _select(schema: Schema, installation: str, wanted: IncidentFilter, what: Any) -> Select[Any]:

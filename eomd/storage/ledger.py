@@ -213,6 +213,10 @@ class Ledger:
         """Write incidents of an installation over what stands there of them."""
         await self._link.write(lambda c: incidents.put(c, self._schema, installation, changed))
 
+    async def remove_incidents(self, installation: str, before: datetime) -> int:
+        """Remove some incidents that ended before then; return how many, 0 where none is left."""
+        return await self._link.write(lambda c: incidents.remove(c, self._schema, installation, before))
+
     async def incidents(self, installation: str, wanted: IncidentFilter) -> tuple[int, list[Incident]]:
         """Return how many incidents there are and one page of them, newest first."""
         return await self._link.read(lambda c: incidents.page(c, self._schema, installation, wanted))

@@ -78,6 +78,8 @@ class Charge:
     tls_cert: str
     tls_key: str
     min_free_mb: int
+    #: `retention.files_days`; 0: for good
+    files_days: int
     watchdog: WatchdogCharge
     ledger: LedgerCharge
     clusters: tuple[ClusterCharge, ...]

@@ -172,7 +172,7 @@ class Watchdog:
         leaving = Leaving(self._schedule)
         self._doors = Doors(charge, self._configuration.environ, leaving)
         stack.callback(self._doors.close)
-        diary = Diary(charge.folder, writer)
+        diary = Diary(charge.folder, writer, lambda: self._charge.files_days)
         self._chronicle = Chronicle(charge.folder, diary, self._incidents, writer, self._schedule)
         self._supervisor = Supervisor(
             Means(

@@ -48,6 +48,7 @@ def make_charge(
         tls_cert="",
         tls_key="",
         min_free_mb=min_free_mb,
+        files_days=0,
         watchdog=WatchdogCharge(0.5, 3.0, 2.0, (0.1, 10.0), 1024, False),
         ledger=LedgerCharge("", None, ""),
         clusters=(),

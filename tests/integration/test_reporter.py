@@ -58,6 +58,7 @@ def charge_of(site: Site, *clusters: ClusterCharge) -> Charge:
         tls_cert="",
         tls_key="",
         min_free_mb=1,
+        files_days=0,
         watchdog=WatchdogCharge(0.5, 3.0, PROBE_S, (0.1, 10.0), 1024, False),
         ledger=LedgerCharge(f"sqlite:///{data}/eomd.db", None, ""),
         clusters=clusters,

@@ -13,7 +13,10 @@ import pytest
 
 from eomd.errors import GoneError, InvalidFileError, NotFoundError
 from eomd.evt.simulator import SimulatedCluster, SimulatorSettings
-from eomd.model import Operation, State
+from eomd.incident_spool import INCIDENTS, IncidentSpool
+from eomd.model import Incident, Operation, Severity, State
+from eomd.storage import incidents as storage_incidents
+from eomd.storage.ledger import IncidentFilter
 from tests.integration.life import CALLER, NOWHERE, Home, Life, lines, order, until, users
 
 CONTENT = lines(users(100), 5)
@@ -264,5 +267,76 @@ def test_an_upload_of_which_nothing_is_known_counts_as_unused(tmp_path: Path, fi
             path.with_suffix(".json").write_bytes(b"{")
             await life.desk.retention.retire(after(1.1))
             assert not is_there(life, name)
+
+    asyncio.run(scenario())
+
+
+def incident(number: int, opened: datetime, closed: datetime | None) -> Incident:
+    return Incident(
+        f"{number:016x}", "node_down", "fish a:1", Severity.WARNING, opened, "connection refused", closed
+    )
+
+
+async def incidents(life: Life) -> list[int]:
+    _, items = await life.desk.incidents.page(IncidentFilter(page_size=200))
+    return sorted(int(each.id, 16) for each in items)
+
+
+def test_incidents_that_ended_long_ago_are_removed(
+    tmp_path: Path, fish: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # several blocks
+    monkeypatch.setattr(storage_incidents, "TOGETHER", 7)
+
+    async def scenario() -> None:
+        async with home(tmp_path, fish, 180, 0).life() as life:
+            spool = IncidentSpool(life.data.spool / INCIDENTS)
+            day = timedelta(days=1)
+            start = after(0)
+            old = [incident(number, start - 9 * day, start - 2 * day) for number in range(30)]
+            new = [incident(100, start - 9 * day, start), incident(101, start - 9 * day, None)]
+            spool.put([*old, *new])
+            assert await incidents(life) == [*range(30), 100, 101]
+            await life.desk.retention.retire(after(177.9))
+            assert await incidents(life) == [*range(30), 100, 101]
+            await life.desk.retention.retire(after(178.1))
+            assert await incidents(life) == [100, 101]
+            await life.desk.retention.retire(after(1000))
+            assert await incidents(life) == [101]
+
+    asyncio.run(scenario())
+
+
+def test_incidents_of_another_installation_are_its_own(tmp_path: Path, fish: SimulatedCluster) -> None:
+    async def scenario() -> None:
+        async with home(tmp_path, fish, 1, 0).life() as life:
+            await life.rooms.ledger.put_incidents("another", [incident(1, after(-9), after(-8))])
+            await life.desk.retention.retire()
+            total, _ = await life.rooms.ledger.incidents("another", IncidentFilter())
+            assert total == 1
+
+    asyncio.run(scenario())
+
+
+def test_incidents_are_kept_for_good_where_files_are(tmp_path: Path, fish: SimulatedCluster) -> None:
+    async def scenario() -> None:
+        async with home(tmp_path, fish, 0, 1).life() as life:
+            IncidentSpool(life.data.spool / INCIDENTS).put([incident(1, after(-900), after(-800))])
+            assert await incidents(life) == [1]
+            await life.desk.retention.retire()
+            assert await incidents(life) == [1]
+
+    asyncio.run(scenario())
+
+
+def test_what_was_removed_is_not_told_from_memory(tmp_path: Path, fish: SimulatedCluster) -> None:
+    async def scenario() -> None:
+        async with home(tmp_path, fish, 1, 0).life() as life:
+            IncidentSpool(life.data.spool / INCIDENTS).put([incident(1, after(-9), after(-8))])
+            assert await incidents(life) == [1]
+            await life.desk.retention.retire()
+            life.rooms.ledger._link._trouble = "away"
+            assert await incidents(life) == []
+            life.rooms.ledger._link._trouble = None
 
     asyncio.run(scenario())

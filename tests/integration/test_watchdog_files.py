@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -30,8 +32,12 @@ def writer() -> Iterator[Writer]:
 # --- the diary
 
 
+def for_good() -> int:
+    return 0
+
+
 def test_the_diary_tells_what_was_done_and_why_in_order(tmp_path: Path, writer: Writer) -> None:
-    diary = Diary(tmp_path, writer)
+    diary = Diary(tmp_path, writer, for_good)
     diary.note("started", "no server runs", pid=7, code=None)
     diary.note("killed", "stuck", pid=7)
     writer.close()
@@ -43,7 +49,7 @@ def test_the_diary_tells_what_was_done_and_why_in_order(tmp_path: Path, writer: 
 
 
 def test_a_torn_line_costs_that_line_alone(tmp_path: Path, writer: Writer) -> None:
-    diary = Diary(tmp_path, writer)
+    diary = Diary(tmp_path, writer, for_good)
     diary.note("started", "x")
     writer.close()
     with open(tmp_path / "diary.jsonl", "ab") as file:
@@ -53,7 +59,7 @@ def test_a_torn_line_costs_that_line_alone(tmp_path: Path, writer: Writer) -> No
 
 
 def test_a_diary_does_not_grow_for_ever(tmp_path: Path, writer: Writer) -> None:
-    diary = Diary(tmp_path, writer)
+    diary = Diary(tmp_path, writer, for_good)
     for number in range(1200):
         diary.note("started", "x" * 1000, pid=number)
     writer.close()
@@ -63,10 +69,45 @@ def test_a_diary_does_not_grow_for_ever(tmp_path: Path, writer: Writer) -> None:
     assert len(kept) > 300
 
 
+def test_entries_older_than_retention_are_forgotten_with_the_next_one(tmp_path: Path, writer: Writer) -> None:
+    now, days = datetime(2026, 3, 1, tzinfo=UTC), 0
+    diary = Diary(tmp_path, writer, lambda: days, lambda: now)
+
+    async def left() -> list[int]:
+        await writer.now(lambda: None)
+        return [entry["pid"] for entry in read_diary(tmp_path, 100)]
+
+    async def scenario() -> None:
+        nonlocal now, days
+        for number in range(10):
+            diary.note("started", "x", pid=number)
+            now += timedelta(days=1)
+        assert await left() == list(range(10))
+        days = 5
+        diary.note("started", "x", pid=10)
+        assert await left() == list(range(5, 11))
+        diary.note("started", "x", pid=11)
+        assert await left() == list(range(5, 12))
+        now += timedelta(days=100)
+        diary.note("started", "x", pid=12)
+        assert await left() == [12]
+
+    asyncio.run(scenario())
+
+
+def test_damaged_entries_at_the_beginning_are_forgotten_too(tmp_path: Path, writer: Writer) -> None:
+    path = tmp_path / "diary.jsonl"
+    path.write_bytes(b'{"what": "kil\n[]\n{"at": "soon"}\n{"pid": 1}\n')
+    Diary(tmp_path, writer, lambda: 5).note("started", "x", pid=2)
+    writer.close()
+    [line] = path.read_bytes().splitlines()
+    assert b'"pid": 2' in line
+
+
 def test_a_disk_that_takes_nothing_is_told_of_once(
     tmp_path: Path, writer: Writer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    diary = Diary(tmp_path / "absent", writer)
+    diary = Diary(tmp_path / "absent", writer, for_good)
     for _ in range(3):
         diary.note("started", "x")
     writer.close()
