@@ -71,7 +71,7 @@ def own_start_s(machine: Machine) -> float:
 def health(machine: Machine) -> str:
     """Return what `eomd status` says first, or why it cannot."""
     done = machine.try_run("eomd", "status")
-    return (done.stdout or done.stderr).partition("\n")[0]
+    return (done.stdout or done.stderr).partition("\n")[0].partition("  ")[0]
 
 
 def operations(machine: Machine) -> list[dict[str, Any]]:
