@@ -45,13 +45,17 @@ class Row(NamedTuple):
         return STATE_OF_STATUS[self.status]
 
 
+def read_rows(system: System) -> list[Row]:
+    """Return all operations that the ledger knows."""
+    return [Row(*fields) for fields in system.mariadb.execute(_OPERATIONS, database=system.database)]
+
+
 class Inquest:
     """Made when everything has ended, while the server still runs."""
 
     def __init__(self, system: System, handed_in: Sequence[HandIn], dropped: Sequence[HandIn]) -> None:
         self._system, self._handed_in, self._dropped = system, handed_in, dropped
-        rows = [Row(*fields) for fields in system.mariadb.execute(_OPERATIONS, database=system.database)]
-        self._rows = rows
+        self._rows = read_rows(system)
         self._applied = {
             name: group_by_operation(read_journal(cluster.state)) for name, cluster in system.clusters.items()
         }
@@ -165,7 +169,8 @@ class Inquest:
         left += [path for path in (data / "spool").rglob("*") if path.is_file() and path.stat().st_size]
         if left:
             yield f"{len(left)} files or folders are left, {left[0]} the first"
-        taken = Counter(parse_taken(path.name) or path.name for path in (inbox / TAKEN).iterdir())
+        files = [path for path in (inbox / TAKEN).iterdir() if not path.name.startswith(".")]
+        taken = Counter(parse_taken(path.name) or path.name for path in files)
         wanted = Counter(asked.name for asked in self._dropped if not asked.refused)
         for name, count in ((taken - wanted) + (wanted - taken)).items():
             yield f"{name} was claimed {taken[name]} times instead of {wanted[name]}: off by {count}"

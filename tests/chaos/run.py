@@ -10,12 +10,13 @@ from random import Random
 from typing import Any
 
 from eomd.inbox_layout import REFUSED, parse_taken
+from eomd.model import ENDED
 from tests.chaos.catalogue import FAULTS
 from tests.chaos.complaints import Complaints
 from tests.chaos.customers import Customers
 from tests.chaos.disk import may_mount
 from tests.chaos.dropper import Dropper
-from tests.chaos.inquest import Inquest
+from tests.chaos.inquest import Inquest, read_rows
 from tests.chaos.leftovers import check_ended, check_running, count_descriptors
 from tests.chaos.plan import draw_acts
 from tests.chaos.record import format_table
@@ -73,6 +74,7 @@ class Run:
         self._customers.close(DRAIN_S_MAX)
         if not self._complaints:
             self._wait_for_the_inbox()
+            self._wait_for_the_ledger()
         if not self._complaints:
             self._hold_inquest()
         self.system.unit.stop()
@@ -86,6 +88,16 @@ class Run:
             wait_until(lambda: not self._unanswered(), "an answer to each dropped file", DRAIN_S_MAX)
         except AssertionError as error:
             self._complaints.add(f"{error}: {sorted(self._unanswered())[:5]}")
+
+    def _wait_for_the_ledger(self) -> None:
+        """Wait until the ledger has heard of every end: it is told after the files are written."""
+        try:
+            wait_until(lambda: not self._unended(), "the ledger to know of every end", DRAIN_S_MAX)
+        except AssertionError as error:
+            self._complaints.add(f"{error}: {self._unended()[:5]}")
+
+    def _unended(self) -> list[int]:
+        return [row.id for row in read_rows(self.system) if row.state not in ENDED]
 
     def _unanswered(self) -> set[str]:
         results = {path.name for path in self.system.outbox.glob("*-result.csv")}
