@@ -105,7 +105,6 @@ class Intake:
         Raises InvalidConfigError, InvalidFileError, TooLargeError, KeyReusedError and what `check_open` and
         `check_space` raise; nothing exists then.
         """
-        self.check_order(order)
         if key is None:
             return await self._create(order, source, None, None), True
         content = await self._in_thread(_hash_content, order, source.path)
@@ -148,6 +147,7 @@ class Intake:
         return operation
 
     async def _create(self, order: Order, source: Source, key: str | None, content: str | None) -> Operation:
+        self.check_order(order)
         self.check_open()
         await self.check_space()
         hand_in = str(uuid.uuid4())

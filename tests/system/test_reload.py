@@ -86,6 +86,17 @@ def test_a_file_dropped_into_clusters_d_is_a_cluster_and_its_removal_parks_its_o
     assert rows == [[str(user), "OK", "", "0", "3"] for user in USERS]
 
 
+def test_a_repetition_is_answered_also_when_its_cluster_is_not_there_any_more(served: World) -> None:
+    source = write_users(served.folder / "users.csv", range(1, 11), 3)
+    first = served.client.hand_in(source, key="once", mode="inc")
+    served.client.wait_for_state(first.data["id"], "succeeded")
+    edit(served, "[clusters.fish]", "[clusters.pond]")
+    assert sorted(reload(served)["taken"]) == ["clusters.fish (gone)", "clusters.pond (new)"]
+    again = served.client.hand_in(source, key="once", mode="inc")
+    assert (again.status, again.data["id"]) == (200, first.data["id"])
+    assert served.client.hand_in(source, key="another", mode="inc").status == 400
+
+
 def test_a_broken_file_changes_nothing_and_is_named_with_its_line(served: World) -> None:
     edit(served, "[limits]\nmin_free_mb = 16", "[limits]\nmin_free_mb = 17\nrowz = 5")
     line = served.config.read_text().splitlines().index("rowz = 5") + 1
