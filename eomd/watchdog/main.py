@@ -201,7 +201,7 @@ class Watchdog:
         self._parts.append(self._config_watch)
         self._add_eyes(stack, inbox.view)
         self._state_file = StateFile(charge.folder, self._view, writer, self._schedule)
-        stack.callback(self._state_file.write, ended=True)
+        stack.callback(self._state_file.end)
 
     def _add_eyes(self, stack: AsyncExitStack, view_inbox: Callable[[], dict[str, object]]) -> None:
         """Add what looks at everything, tells the server of it, and remedies what it can."""
@@ -215,6 +215,8 @@ class Watchdog:
         self._parts += [probes, reporter, dispatcher]
         self._supervisor.add_listener(lambda state: probes.server_turned())
         self._supervisor.add_listener(lambda state: reporter.tell_soon())
+        probes.add_listener(lambda probe, sight: self._state_file.write_soon())
+        self._incidents.add_listener(lambda incident: self._state_file.write_soon())
 
     def _make_link(self, stack: AsyncExitStack) -> ServerLink:
         """Return one more way to the server: no part waits for its turn behind another's long calls."""
