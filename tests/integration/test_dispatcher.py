@@ -29,7 +29,9 @@ def table(monkeypatch: pytest.MonkeyPatch) -> None:
         Kind.HEALTH: Plan((Step("nobody's", 0), Step("small", 3600))),
     }
     for kind in list(decisions.DECISIONS):
-        monkeypatch.setitem(decisions.DECISIONS, kind, plans[Kind(kind)])  # type: ignore[arg-type]
+        monkeypatch.delitem(decisions.DECISIONS, kind)  # type: ignore[arg-type]
+    for kind, plan in plans.items():
+        monkeypatch.setitem(decisions.DECISIONS, kind, plan)  # type: ignore[arg-type]
 
 
 class World:
