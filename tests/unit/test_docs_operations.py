@@ -66,8 +66,9 @@ def test_every_state_is_described(page: str) -> None:
     assert list(parts.values()) == [
         {"up", *LedgerProbe.kinds},
         {"up", *DiskProbe.kinds},
-        {state.value for state in InboxState},
+        {*(state.value for state in InboxState), "not watched"},
         {"good", "wrong"},
+        {"steady"},
     ]
 
 
