@@ -127,6 +127,7 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         incidents=incidents,
         inbox=Inbox(
             ledger=ledger,
+            board=board,
             hand_ins=hand_ins,
             schedule=schedule,
             intake=intake,

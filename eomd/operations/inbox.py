@@ -22,6 +22,7 @@ from eomd.inbox_layout import hand_in_of
 from eomd.model import Operation, Order, Role
 from eomd.operations.admission import Admission, Staged
 from eomd.operations.audit import Audit, Caller
+from eomd.operations.board import Board
 from eomd.operations.dropped import Answer, Dropped, Verdict, explain
 from eomd.operations.dropped_files import DroppedFiles
 from eomd.operations.hand_ins import HandIns
@@ -80,6 +81,7 @@ class Inbox:
     """Takes offers of claimed files; deals with one offer at a time."""
 
     ledger: Ledger
+    board: Board
     hand_ins: HandIns
     schedule: Schedule
     intake: Intake
@@ -233,10 +235,16 @@ class Inbox:
                 self.hand_ins.doubt()
                 self._answers[each.taken] = Answer(Verdict.LATER, str(error))
             else:
-                self.outbox.changed(operation)
+                self._tell_outbox(operation.id)
                 self._answers[each.taken] = Answer(Verdict.ADMITTED, operation=operation.id)
         deeds = [(f"operation {o.id}", {"note": o.order.note, "file": d.taken}) for d, _, o in entered]
         await self.audit.note_all(_CALLER, "hand_in", deeds)
+
+    def _tell_outbox(self, operation: int) -> None:
+        """Have a new operation answered as it stands by now: it may have ended, and be answered so."""
+        view = self.board.find(operation)
+        if view is not None:
+            self.outbox.changed(view)
 
     async def _sort_repeats_out(self, staged: Sequence[Pair]) -> list[Pair]:
         """Refuse modifies that are identical to one of late, or to one before them here."""

@@ -197,6 +197,34 @@ def test_an_outbox_that_takes_nothing_is_tried_again(
     asyncio.run(scenario())
 
 
+def test_what_ends_while_others_of_its_offer_are_still_started_is_answered_as_ended(
+    home: Home, drops: DropFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "RETRY_S", 0.01)
+    # the outbox lags behind
+    drops.outbox.write_text("in the way")
+
+    async def scenario() -> None:
+        async with home.life(errors=["the outbox takes no answers"]) as life:
+            admission = life.desk.inbox.admission
+            start = admission.start
+
+            async def start_slowly(staged: Any, operations: Any) -> Any:
+                kept_back = await start(staged, operations)
+                for operation in operations:
+                    await life.reach(operation.id)
+                return kept_back
+
+            monkeypatch.setattr(admission, "start", start_slowly)
+            [identity] = await admit(life, drops.claim("a.csv", CONTENT, QUERY))
+            drops.outbox.unlink()
+            await answered(life, identity)
+            status = drops.status("a")
+            assert (status["state"], status["resultname"]) == ("succeeded", "a-result.csv")
+
+    asyncio.run(scenario())
+
+
 def test_one_answer_that_cannot_be_given_keeps_no_other_back(
     home: Home, drops: DropFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
