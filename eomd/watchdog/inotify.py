@@ -25,25 +25,32 @@ _MASK = _READY | pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.I
 log = logging.getLogger(__name__)
 
 
+def make_manager() -> Any:
+    """Return what FolderEvents needs. Blocks: it asks other processes where the C library is.
+
+    Raises OSError where the kernel has no more watches to give.
+    """
+    # it would talk to stderr by itself
+    pyinotify.log.handlers.clear()
+    pyinotify.log.setLevel(logging.CRITICAL)
+    return pyinotify.WatchManager()
+
+
 class FolderEvents:
     """Watches folders, each under a key of the caller's. For one loop."""
 
     def __init__(
         self,
+        manager: Any,
         on_ready: Callable[[str, str], None],
         on_gone: Callable[[str], None],
         on_lost: Callable[[], None],
     ) -> None:
         """Have these told: `on_ready` key and name of what was closed after writing or renamed into a folder,
         `on_gone` the key of a folder that is not where it was, `on_lost` that events were lost.
-
-        Raises OSError where the kernel has no more watches to give.
         """
-        # it would talk to stderr by itself
-        pyinotify.log.handlers.clear()
-        pyinotify.log.setLevel(logging.CRITICAL)
         self._on_ready, self._on_gone, self._on_lost = on_ready, on_gone, on_lost
-        self._manager = pyinotify.WatchManager()
+        self._manager = manager
         self._watches: dict[str, int] = {}
         loop = asyncio.get_running_loop()
         # an overflow belongs to no watch: only the notifier's own function hears of it

@@ -24,7 +24,7 @@ from eomd.watchdog.charge import Charge
 from eomd.watchdog.claims import Claims
 from eomd.watchdog.inbox_places import Identity, Place, Places, look_at_places
 from eomd.watchdog.inbox_word import InboxWord
-from eomd.watchdog.inotify import FolderEvents
+from eomd.watchdog.inotify import FolderEvents, make_manager
 from eomd.watchdog.offers import Link, Offers
 from eomd.watchdog.schedule import Schedule
 from eomd.watchdog.taking import Swept, Taking
@@ -158,6 +158,8 @@ class Porter:
         """Make what is missing, watch what is new, and say what is ill."""
         self._look_s = self._clock() + LOOK_S
         doubted, self._doubted = self._doubted, set()
+        # what is told below may be acted on at once: events must be heard from then on
+        trouble = await self._open_events()
         self._places = places = await self._in_thread(look_at_places, self._inbox)
         replaced = {
             place.recipe
@@ -168,7 +170,7 @@ class Porter:
         }
         self._word.tell_places(places, replaced)
         fresh = [p for p in places.drops if p.recipe in replaced or p.recipe not in self._watched]
-        self._watch(fresh)
+        self._watch(fresh, trouble)
         moved_ns = {place.recipe: place.mtime_ns for place in places.drops}
         if fresh or moved_ns != self._moved_ns:
             # files may have come without an event: linked, or kept open by who writes them
@@ -178,16 +180,23 @@ class Porter:
         if places.taken_id is not None and (self._claims.damaged or not self._claims.knows(places.taken_id)):
             await self._adopt(places, places.taken_id)
 
-    def _watch(self, places: Sequence[Place]) -> None:
-        """Watch these folders from now on, and look at their files at once."""
-        trouble = None
+    async def _open_events(self) -> str | None:
+        """Be able to hear events; return why not, if so."""
+        if self._events is None:
+            try:
+                manager = await self._in_thread(make_manager)
+            except OSError as error:
+                return str(error)
+            self._events = FolderEvents(manager, self._hear_ready, self._hear_gone, self._hear_lost)
+        return None
+
+    def _watch(self, places: Sequence[Place], trouble: str | None) -> None:
+        """Watch these folders from now on. `trouble`: why no events are heard."""
         for place in places:
             self._watched.pop(place.recipe, None)
-            if place.identity is None:
+            if place.identity is None or self._events is None:
                 continue
             try:
-                if self._events is None:
-                    self._events = FolderEvents(self._hear_ready, self._hear_gone, self._hear_lost)
                 self._events.watch(place.recipe, str(place.path))
             except OSError as error:
                 trouble = str(error)

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from inbox_watch import DAILY, NAME, QUIET_S, Clerk, as_nobody, make_charge, watching
@@ -416,11 +417,14 @@ def test_a_file_that_cannot_be_moved_is_told_of_and_tried_again(monkeypatch: pyt
         shutil.rmtree(folder)
 
 
-def test_without_events_files_are_found_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("where", "what"), [(inotify.FolderEvents, "watch"), (porter, "make_manager")])
+def test_without_events_files_are_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, what: str
+) -> None:
     def none_left(*_: object) -> None:
         raise OSError("no watches left")
 
-    monkeypatch.setattr(inotify.FolderEvents, "watch", none_left)
+    monkeypatch.setattr(where, what, none_left)
     monkeypatch.setattr(porter, "LOOK_S", 0.05)
 
     async def scenario() -> None:
