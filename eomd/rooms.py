@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from eomd.config import Settings
@@ -213,7 +213,7 @@ def _make_context(settings: Settings, desk: Desk, metrics: Metrics, api_socket: 
         metrics=metrics,
         receiving=ThreadPoolExecutor(RECEIVING_THREADS, thread_name_prefix="receiving"),
         upload_mb=settings.limits.upload_mb,
-        openapi=encode(describe_api(make_routes())),
+        openapi=cache(lambda: encode(describe_api(make_routes()))),
         commit=commit(),
     )
 

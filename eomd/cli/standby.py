@@ -13,7 +13,6 @@ from eomd.handover import STANDBY, Heartbeat, Sign, give_sign, wait_for_order
 MODULES = (
     "eomd.app",
     "eomd.evt.wire",
-    "alembic.context",
     "pymysql",
     "sqlalchemy.dialects.mysql.pymysql",
     "sqlalchemy.dialects.sqlite",
@@ -22,10 +21,14 @@ MODULES = (
 _ARGUMENTS_START, _ARGUMENTS_END = 45, 46
 
 
-def stand_by(heartbeat: int | None) -> bool:
-    """Import all that a server needs, then wait for the watchdog's word: True to serve, False to end."""
+def import_all() -> None:
+    """Import all that a server needs."""
     for name in MODULES:
         importlib.import_module(name)
+
+
+def stand_by(heartbeat: int | None) -> bool:
+    """Wait for the watchdog's word, having imported all: True to serve, False to end."""
     if heartbeat is not None:
         give_sign(heartbeat, Heartbeat(Sign.WAITING))
     ordered = wait_for_order(os.environ)

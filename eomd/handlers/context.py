@@ -33,8 +33,8 @@ class Context:
     #: writes bodies to the disk
     receiving: ThreadPoolExecutor
     upload_mb: int
-    #: the document at /openapi.json, encoded
-    openapi: bytes
+    #: makes the document at /openapi.json, encoded; takes its time once
+    openapi: Callable[[], bytes]
     #: of the source this was built from
     commit: str
     #: reads the configuration again

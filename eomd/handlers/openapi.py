@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +22,8 @@ _FAILURE = "Failure"
 
 class OpenApiHandler(ApiHandler):
     async def get(self) -> None:
-        self.finish(self.context.openapi)
+        loop = asyncio.get_running_loop()
+        self.finish(await loop.run_in_executor(self.context.receiving, self.context.openapi))
 
 
 def describe_api(routes: Sequence[Route]) -> Schema:

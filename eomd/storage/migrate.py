@@ -9,12 +9,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, Table, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,7 +18,7 @@ from eomd.storage import meta
 from eomd.storage.engine import MIGRATION_WAIT_S, READ_ONLY, LedgerSettings, make_engine, zone_of
 from eomd.storage.ledger_errors import ours
 from eomd.storage.migrations.steps import Step, apply_missing
-from eomd.storage.schema import VERSION_TABLE, Schema, make_schema
+from eomd.storage.schema import HEAD, VERSION_TABLE, Schema, make_schema
 
 #: ids of unfinished foreign rows that a refusal lists
 LISTED_MAX = 10
@@ -98,44 +93,35 @@ def _wait_for_others(connection: Connection) -> None:
         raise LedgerUnavailableError("another process is migrating the ledger")
 
 
-def _config(connection: Connection, settings: LedgerSettings) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
-    config.attributes["table"] = settings.table
-    return config
-
-
 def _apply(connection: Connection, settings: LedgerSettings) -> None:
-    config = _config(connection, settings)
-    if _pending_revisions(connection, config):
-        command.upgrade(config, "head")
+    current = _revision(connection)
+    if current != HEAD:
+        from eomd.storage.migrations import revisions
+
+        revisions.upgrade(connection, settings.table, current)
     apply_missing(connection, _steps(connection, settings))
 
 
 def _outdated(connection: Connection, settings: LedgerSettings) -> bool:
-    revisions = _pending_revisions(connection, _config(connection, settings))
-    return bool(revisions) or _moved(connection, settings)
+    return bool(_steps(connection, settings))
 
 
 def _steps(connection: Connection, settings: LedgerSettings) -> list[Step]:
     """Return the steps of every revision that is to be applied; of all of them for another `ledger.table`."""
-    config = _config(connection, settings)
-    revisions = _pending_revisions(connection, config)
-    if _moved(connection, settings):
-        revisions = list(ScriptDirectory.from_config(config).walk_revisions())
-    return [step for each in reversed(revisions) for step in each.module.steps(settings.table)]
+    current, moved = _revision(connection), _moved(connection, settings)
+    if current == HEAD and not moved:
+        return []
+    # Alembic is a sixth of what a server imports, and hardly ever needed
+    from eomd.storage.migrations import revisions
+
+    return revisions.steps(settings.table, None if moved else current)
 
 
-def _pending_revisions(connection: Connection, config: Config) -> list[Script]:
-    """Return what is to be applied, newest first; nothing to a database that a newer eomd has migrated."""
-    scripts = ScriptDirectory.from_config(config)
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    current = context.get_current_revision()
-    if current is None:
-        return list(scripts.walk_revisions())
-    known = {script.revision for script in scripts.walk_revisions()}
-    return list(scripts.iterate_revisions("head", current)) if current in known else []
+def _revision(connection: Connection) -> str | None:
+    """Return the revision that the database is at; None for one that eomd has never seen."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
 
 
 def _moved(connection: Connection, settings: LedgerSettings) -> bool:

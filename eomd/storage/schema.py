@@ -15,6 +15,8 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table
 from sqlalchemy.types import TypeEngine
 
 VERSION_TABLE = "eom_alembic_version"
+#: the newest of `migrations/versions/`
+HEAD = "0003"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 EPOCH = datetime.fromtimestamp(0, UTC)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -16,6 +17,7 @@ from eomd.model import ClusterTitle, EidDefinition, State
 from eomd.storage.ledger import OperationFilter
 from eomd.storage.migrate import migrate, pending_migrations
 from eomd.storage.migrations import versions
+from eomd.storage.schema import HEAD
 
 #: as somebody may have made it years ago: narrow, in GBK, with columns of its own, some of ours missing
 OLD_MYSQL = """CREATE TABLE define_optgroup (
@@ -110,6 +112,23 @@ def test_an_empty_database_is_told_and_then_given_what_it_lacks(home):
     assert pending_migrations(home.settings()) == []
     assert migrate(home.settings()) == []
     assert home.column("SELECT version_num FROM eom_alembic_version") == [newest_revision()]
+
+
+def test_a_ledger_that_is_up_to_date_is_known_without_alembic(tmp_path):
+    assert newest_revision() == HEAD
+    home = SqliteHome(tmp_path)
+    migrate(home.settings())
+    program = f"""
+import sys
+from pathlib import Path
+import eomd.app
+from ledger_homes import SqliteHome
+from eomd.storage.migrate import migrate
+assert migrate(SqliteHome(Path({str(tmp_path)!r})).settings()) == []
+assert "alembic" not in sys.modules
+"""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environ)
 
 
 def test_a_ledger_of_an_earlier_version_gains_what_it_lacks(home):
