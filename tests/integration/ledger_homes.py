@@ -14,7 +14,7 @@ from eomd.storage.ledger import Ledger, LedgerSettings, NewOperation, OperationC
 
 ORIGIN = "ab" * 16
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-DEADLINE_S = 20.0
+DEADLINE_S = 120.0
 
 
 class Home:

@@ -19,7 +19,7 @@ from eomd.reconfigure import Outcome, Reconfiguration
 from eomd.rooms import Rooms, furnish
 from eomd.storage.files import DataFolder, OperationFolder
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 #: nobody listens there
 NOWHERE = "127.0.0.1:1:1"
 CALLER = Caller("test", Role.ADMIN, "127.0.0.1")

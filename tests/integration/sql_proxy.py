@@ -39,15 +39,21 @@ class SqlProxy:
         if self.stay_away and self.lost:
             writer.transport.abort()
             return
-        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
+        try:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
+        except OSError:
+            writer.transport.abort()
+            return
         pair = {writer, server_writer}
         self._writers |= pair
         back = asyncio.create_task(self._pump(server_reader, writer))
         with contextlib.suppress(OSError):
             await self._forward(reader, server_reader, server_writer, back)
-        back.cancel()
         for each in pair:
             each.transport.abort()
+        # it may have met the end of either connection: nobody else asks what became of it
+        back.cancel()
+        await asyncio.gather(back, return_exceptions=True)
         self._writers -= pair
 
     async def _forward(self, reader, server_reader, server_writer, back):

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-import time
 from contextlib import asynccontextmanager, closing
 
 import pytest
@@ -16,7 +15,11 @@ from eomd.model import State
 from eomd.storage.engine import make_engine
 from eomd.storage.ledger import OperationFilter
 
-FAST_S = 0.2
+DEADLINE_S = 120.0
+#: so a refusal says that the database was asked; where it is known to be away it is not
+ASKED = "tried twice"
+#: that ask a MySQL at once
+THREADS = 4
 
 
 @pytest.fixture
@@ -30,11 +33,11 @@ def sqlite(tmp_path):
 
 
 async def refused(awaitable):
-    """Await a refusal; return how long it took and what it said."""
-    started = time.monotonic()
-    with pytest.raises(LedgerUnavailableError) as refusal:
-        await awaitable
-    return time.monotonic() - started, str(refusal.value)
+    """Await a refusal, which must not take for ever; return what it said."""
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(LedgerUnavailableError) as refusal:
+            await awaitable
+    return str(refusal.value)
 
 
 @asynccontextmanager
@@ -42,7 +45,8 @@ async def proxied(home):
     proxy = await SqlProxy(home.server.port).start()
     url = home.server.url(home.database, port=proxy.port)
     try:
-        async with home.ledger(url=url) as ledger:
+        # what is lost shows by its connection's end, never by a time-out
+        async with home.ledger(url=url, timeout_s=30.0) as ledger:
             yield ledger, proxy
     finally:
         await proxy.stop()
@@ -169,8 +173,7 @@ def test_a_server_that_is_not_there_is_refused_at_once_and_found_again(maria):
         maria.server.kill()
         try:
             await refused(ledger.admit(new_operation()))
-            took, _ = await refused(ledger.operations(OperationFilter()))
-            assert took < FAST_S
+            assert ASKED not in await refused(ledger.operations(OperationFilter()))
             assert "Can't connect" in ledger.state.last_error
         finally:
             maria.server.start()
@@ -186,10 +189,8 @@ def test_a_frozen_server_is_given_up_in_time_and_found_again(maria):
         operation = await ledger.admit(new_operation())
         maria.server.freeze()
         try:
-            took, _ = await refused(ledger.admit(new_operation()))
-            assert took < 8
-            took, _ = await refused(ledger.operation(operation.id))
-            assert took < FAST_S
+            await refused(ledger.admit(new_operation()))
+            assert ASKED not in await refused(ledger.operation(operation.id))
         finally:
             maria.server.thaw()
         await until(lambda: ledger.state.up)
@@ -203,8 +204,8 @@ def test_callers_who_wait_behind_a_frozen_one_are_refused_with_it(maria):
         await ledger.admit(new_operation())
         maria.server.freeze()
         try:
-            outcomes = await asyncio.gather(*(refused(ledger.admit(new_operation())) for _ in range(20)))
-            assert max(took for took, _ in outcomes) < 8
+            told = await asyncio.gather(*(refused(ledger.admit(new_operation())) for _ in range(20)))
+            assert sum(ASKED in text for text in told) <= THREADS
         finally:
             maria.server.thaw()
         await until(lambda: ledger.state.up)
@@ -218,11 +219,11 @@ def test_the_loop_turns_while_the_server_is_frozen(maria):
         maria.server.freeze()
         try:
             waiting = asyncio.create_task(refused(ledger.admit(new_operation())))
-            longest, last = 0.0, time.monotonic()
+            turns = 0
             while not waiting.done():
                 await asyncio.sleep(0.005)
-                longest, last = max(longest, time.monotonic() - last), time.monotonic()
-            assert longest < 1.0
+                turns += 1
+            assert turns > 10
         finally:
             maria.server.thaw()
 
@@ -263,8 +264,7 @@ def test_a_server_full_of_connections_is_unavailable_until_there_is_room(maria):
                 for _ in range(12):
                     others.enter_context(maria.server.connect())
             await until(lambda: "Too many connections" in (ledger.state.last_error or ""))
-            took, _ = await refused(ledger.admit(new_operation()))
-            assert took < FAST_S
+            assert ASKED not in await refused(ledger.admit(new_operation()))
         await until(lambda: ledger.state.up)
         maria.server.execute("SET GLOBAL max_connections = 151")
 
@@ -284,7 +284,7 @@ def test_a_refusal_says_why_and_shows_no_password(maria, fault):
 
     async def main():
         async with maria.ledger(migrated=False, url=urls[fault]) as ledger:
-            _, text = await refused(ledger.admit(new_operation()))
+            text = await refused(ledger.admit(new_operation()))
             assert said[fault] in text
             assert said[fault] in ledger.state.last_error
             assert "geheim" not in text + ledger.state.last_error + repr(ledger.state)
@@ -299,7 +299,7 @@ def test_a_lock_of_somebody_else_leaves_the_ledger_up(maria):
         with maria.server.connect(maria.database) as somebody, somebody.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute(f"UPDATE define_optgroup SET note = 'x' WHERE id = {operation.id}")
-            _, text = await refused(ledger.record(change_of(operation, State.RUNNING)))
+            text = await refused(ledger.record(change_of(operation, State.RUNNING)))
             assert "1205" in text
             assert ledger.state.up
             await ledger.record(change_of(other, State.RUNNING))
@@ -318,7 +318,7 @@ def test_a_statement_over_its_time_leaves_the_ledger_up(maria):
             maria.execute(slow)
         with maria.server.connect(maria.database) as somebody, somebody.cursor() as cursor:
             cursor.execute("LOCK TABLES define_optgroup WRITE")
-            _, text = await refused(ledger.operations(OperationFilter()))
+            text = await refused(ledger.operations(OperationFilter()))
             assert "1969" in text
             assert ledger.state.up
             cursor.execute("UNLOCK TABLES")
@@ -335,10 +335,9 @@ def test_a_locked_file_is_unavailable_until_it_is_free(sqlite):
         await ledger.admit(new_operation())
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as somebody:
             somebody.execute("BEGIN IMMEDIATE")
-            _, text = await refused(ledger.admit(new_operation()))
+            text = await refused(ledger.admit(new_operation()))
             assert "locked" in text
-            took, _ = await refused(ledger.admit(new_operation()))
-            assert took < FAST_S
+            assert ASKED not in await refused(ledger.admit(new_operation()))
             somebody.execute("ROLLBACK")
         await until(lambda: ledger.state.up)
         await ledger.admit(new_operation())
@@ -363,7 +362,7 @@ def test_a_file_that_is_no_database_is_unavailable(sqlite):
 
     async def main():
         async with sqlite.ledger(migrated=False) as ledger:
-            _, text = await refused(ledger.admit(new_operation()))
+            text = await refused(ledger.admit(new_operation()))
             assert "not a database" in text
             assert not ledger.state.up
 
