@@ -37,8 +37,8 @@ class Doors:
         """
         orphans = list(find_orphans(former)) if former is not None else []
         for orphan in orphans:
-            log.warning("process %d lost its watchdog: it is told to end", orphan.pid)
             orphan.terminate()
+            log.warning("process %d lost its watchdog: it was told to end", orphan.pid)
             # one that still answers somebody may do so while we work already
             self._leaving.let(orphan)
         while True:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from eomd.runtime import runtime_folder
+from eomd.runtime import SERVER_PID, running_pid, runtime_folder
 from tests.watched import another_server, is_gone, large_download, log_of, nobody_is_refused, server_of, tree
-from tests.world import Child, World, wait_until
+from tests.world import DEADLINE_S, Child, World, wait_until
 
 RSS_BYTES_MAX = 40 << 20
 
@@ -60,7 +60,7 @@ def test_sigterm_ends_both_and_leaves_nothing(watched: World) -> None:
 def test_ctrl_c_ends_in_order_too(watched: World) -> None:
     assert watched.server is not None
     watched.server.kill(signal.SIGINT)
-    assert watched.server.process.wait(60) == 130
+    assert watched.server.process.wait(DEADLINE_S) == 130
     assert tree(watched) == []
 
 
@@ -69,7 +69,7 @@ def test_a_second_signal_does_not_wait_for_a_stuck_server(watched: World) -> Non
     server_of(watched).suspend()
     watched.server.kill(signal.SIGTERM)
     watched.server.kill(signal.SIGTERM)
-    wait_until(lambda: _signal_again(watched.server), "the end", 20)
+    wait_until(lambda: _signal_again(watched.server), "the end")
     assert tree(watched) == []
 
 
@@ -101,14 +101,17 @@ def test_a_new_watchdog_takes_over_from_a_killed_one(watched: World) -> None:
 def test_what_a_killed_watchdog_left_behind_does_not_outlive_its_successor(watched: World) -> None:
     assert watched.server is not None
     former = server_of(watched)
+    holder = runtime_folder(watched.data, os.environ) / SERVER_PID
     with large_download(watched):
         watched.server.kill()
-        successor = watched.serve("up")
-        another_server(watched, former)
+        wait_until(lambda: running_pid(holder) != former.pid, "it hands over")
+        successor = watched.server = Child(["up", "-c", str(watched.config)], watched.folder / "server.log")
+        wait_until(lambda: f"process {former.pid} lost its watchdog" in log_of(watched), "it is found")
         # it answers somebody, and would for ever
         former.suspend()
+        another_server(watched, former)
         successor.kill(signal.SIGTERM)
-        wait_until(lambda: _signal_again(successor), "the end", 20)
+        wait_until(lambda: _signal_again(successor), "the end")
     assert tree(watched) == []
 
 
@@ -161,7 +164,7 @@ def test_systemd_is_told_when_it_is_ready_and_when_it_stops(world: World) -> Non
     world.configure()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(world.folder / "notify"))
-        listener.settimeout(60)
+        listener.settimeout(DEADLINE_S)
         server = world.serve("up", NOTIFY_SOCKET=str(world.folder / "notify"))
         listen_for(listener, b"READY=1")
         server.stop()

@@ -355,7 +355,7 @@ def test_systemd_hears_that_the_loop_runs_how_it_stands_and_of_a_reload(world: W
     world.configure()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(world.folder / "notify"))
-        listener.settimeout(60)
+        listener.settimeout(DEADLINE_S)
         server = world.serve("up", NOTIFY_SOCKET=str(world.folder / "notify"), WATCHDOG_USEC="200000")
         heard = listen(listener, "READY=1")
         assert any(message.startswith("EXTEND_TIMEOUT_USEC=") for message in heard)
@@ -367,7 +367,7 @@ def test_systemd_hears_that_the_loop_runs_how_it_stands_and_of_a_reload(world: W
         server.kill(signal.SIGTERM)
         listen(listener, "STOPPING=1")
         listen(listener, "EXTEND_TIMEOUT_USEC=")
-        assert server.process.wait(60) == 0
+        assert server.process.wait(DEADLINE_S) == 0
 
 
 def listen(listener: socket.socket, awaited: str) -> list[str]:
