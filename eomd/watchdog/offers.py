@@ -125,9 +125,7 @@ class Offers:
         if not ready:
             return False
         answers = await self._ask([_format(each) for each in ready])
-        ended = [each for each in ready if self._hear(each, answers.get(each.claim.taken, {}))]
-        missing = [each for each in ready if _verdict(answers, each) == Verdict.MISSING]
-        ended += await self._in_thread(self._judge_missing, missing, now_s)
+        ended = await self._in_thread(self._hear_all, ready, answers, now_s)
         await self._end(ended)
         return bool(ended)
 
@@ -165,6 +163,14 @@ class Offers:
         except (LookupError, TypeError) as error:
             self.reason = f"the server's answer cannot be read: {error!r}"
         return {}
+
+    def _hear_all(
+        self, ready: Sequence[_Waiting], answers: dict[str, dict[str, Any]], now_s: float
+    ) -> list[_Waiting]:
+        """Take the answers; return the claims that have ended. Blocks: each of hundreds is logged."""
+        ended = [each for each in ready if self._hear(each, answers.get(each.claim.taken, {}))]
+        missing = [each for each in ready if _verdict(answers, each) == Verdict.MISSING]
+        return ended + self._judge_missing(missing, now_s)
 
     def _hear(self, each: _Waiting, answer: dict[str, Any]) -> bool:
         """Take the answer; tell whether the claim has ended."""
