@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pymysql
 
-from tests.world import free_port
+from tests.world import free_port, wait_until
 
 START_S = 30.0
 BINARIES = ("mariadbd", "mariadb-install-db")
@@ -67,6 +67,8 @@ class MariaDb:
     def freeze(self) -> None:
         """Let it stand still: its sockets take connections, and nobody answers."""
         self._signal(signal.SIGSTOP)
+        # on a busy machine its threads go on until the first of them has had its turn
+        wait_until(self._stands_still, "the database stands still")
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
@@ -132,6 +134,16 @@ class MariaDb:
     def _log(self) -> str:
         path = self.folder / "err.log"
         return path.read_text(errors="replace")[-3000:] if path.exists() else "(no log)"
+
+    def _stands_still(self) -> bool:
+        if self._process is None:
+            return True
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/stat")
+        try:
+            return all(task.read_text().rpartition(") ")[2].startswith("T") for task in tasks)
+        except OSError:
+            # one of them has just ended
+            return False
 
     def _signal(self, number: int) -> None:
         if self._process is not None:
