@@ -351,18 +351,27 @@ def test_what_stands_in_the_inboxs_place_is_told_of(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("mode", "reason"), [(0o300, "may not be read"), (0o500, "may not be taken out")])
-def test_lost_permissions_are_told_of(mode: int, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "mode", "reason"),
+    [
+        (".", 0o300, "may not be read"),
+        (".", 0o500, "may not be taken out"),
+        (TAKEN, 0o500, "may not be used"),
+        (TAKEN, 0o300, "may not be used"),
+        (".", 0o000, "may not be read"),
+    ],
+)
+def test_lost_permissions_are_told_of(place: str, mode: int, reason: str) -> None:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
 
     async def scenario() -> None:
         async with watching(make_charge(folder)) as inbox:
-            inbox.path.chmod(mode)
+            (inbox.path / place).chmod(mode)
             await inbox.reach("unreadable")
             incident = inbox.open_incident("inbox")
             assert incident is not None
             assert reason in incident.summary
-            inbox.path.chmod(0o2770)
+            (inbox.path / place).chmod(0o2770)
             await inbox.reach("watching")
             assert inbox.open_incident("inbox") is None
             inbox.drop(NAME)
