@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eomd.errors import EomdError
 from eomd.model import NodeAddress
 
 
@@ -105,8 +106,17 @@ class Charge:
 
     @classmethod
     def from_json(cls, text: str) -> Charge:
-        """Return what `to_json` wrote; both sides are one version of eomd."""
-        raw = json.loads(text)
+        """Return what `to_json` wrote. Raises EomdError where another version of eomd has written it."""
+        try:
+            return cls._parse(json.loads(text))
+        except (KeyError, TypeError, ValueError) as error:
+            # the package was replaced under a running watchdog
+            raise EomdError(
+                "the configuration was read by another version of eomd: restart the watchdog"
+            ) from error
+
+    @classmethod
+    def _parse(cls, raw: Mapping[str, Any]) -> Charge:
         return cls(
             **{
                 **raw,

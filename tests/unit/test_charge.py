@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import pytest
 
 from eomd.cli.charge import make_charge
 from eomd.config import load_settings
+from eomd.errors import EomdError
 from eomd.watchdog.charge import Charge
 
 EVERYTHING = """
@@ -32,6 +36,28 @@ def test_json_keeps_all_of_a_charge(tmp_path: Path) -> None:
     assert charge.clusters[0].nodes[0].connections == 20
     assert charge.ledger.password_file == tmp_path / "secret"
     assert charge.inbox.recipes["daily"]["mode"] == "inc"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"new": 1},
+        {"watchdog": {}},
+        {"clusters": [{"name": "fish"}]},
+        {"log": {"level": "info", "format": "text", "new": 1}},
+        {"inbox": None},
+    ],
+)
+def test_what_another_version_wrote_is_refused_in_words(tmp_path: Path, change: dict[str, object]) -> None:
+    charge = make_charge(load_settings(None, {"EOMD_DATA_DIR": str(tmp_path)}))
+    written = json.loads(charge.to_json())
+    with pytest.raises(EomdError, match="another version of eomd"):
+        Charge.from_json(json.dumps({**written, **change}))
+    for missing in written:
+        with pytest.raises(EomdError, match="another version of eomd"):
+            Charge.from_json(json.dumps({name: value for name, value in written.items() if name != missing}))
+    with pytest.raises(EomdError, match="another version of eomd"):
+        Charge.from_json("no JSON")
 
 
 def test_the_embedded_default_has_no_file(tmp_path: Path) -> None:
