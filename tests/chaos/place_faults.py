@@ -133,5 +133,5 @@ class Burst(Fault):
         return left.isdisjoint(self._names)
 
     def healed(self) -> bool:
-        answered = {path.name for path in self.system.outbox.iterdir()}
+        answered = {path.name for path in self.system.outbox.glob("*")}
         return all(f"{name.removesuffix('.csv')}-result.csv" in answered for name in self._names)
