@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from eomd.watchdog.charge import Charge
 
 #: path → (inode, size, time of the content, time of anything about it), None: cannot be looked at
 Stamp = dict[str, tuple[int, int, int, int] | None]
+#: folders that are there → which one it is: (device, inode)
+Folders = dict[Path, tuple[int, int]]
 
 
-def take_stamp(files: Iterable[Path], folder: Path | None) -> Stamp:
+def take_look(files: Collection[Path], folder: Path | None) -> tuple[Stamp, Folders]:
+    """Look at these files, at the `*.toml` in a folder, and at the folders where one of them may change."""
+    around = {path.parent for path in files} | ({folder} if folder else set())
+    return take_stamp(files, folder), find_folders(around)
+
+
+def take_stamp(files: Collection[Path], folder: Path | None) -> Stamp:
     """Look at these files and at the `*.toml` in a folder; editors rename, write in place and touch."""
     found = sorted(folder.glob("*.toml")) if folder else []
     return {str(path): _facts(path) for path in (*files, *found)}
@@ -23,6 +32,15 @@ def _facts(path: Path) -> tuple[int, int, int, int] | None:
     except OSError:
         return None
     return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+def find_folders(paths: Collection[Path]) -> Folders:
+    found: Folders = {}
+    for path in paths:
+        with suppress(OSError):
+            facts = path.stat()
+            found[path] = facts.st_dev, facts.st_ino
+    return found
 
 
 def files_of(charge: Charge, source: Path) -> list[Path]:

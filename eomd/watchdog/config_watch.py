@@ -17,7 +17,8 @@ from typing import Any
 from eomd.errors import ConfigurationError, EomdError
 from eomd.watchdog.charge import Charge
 from eomd.watchdog.chronicle import Chronicle
-from eomd.watchdog.config_stamp import Stamp, files_of, take_stamp
+from eomd.watchdog.config_events import ConfigEvents
+from eomd.watchdog.config_stamp import Folders, Stamp, files_of, take_look
 from eomd.watchdog.configuration import Configuration
 from eomd.watchdog.liveness import SERVING, ServerState
 from eomd.watchdog.off_loop import OffLoop
@@ -59,8 +60,10 @@ class ConfigWatch:
         """`hand_on` has every part go on with the configuration as it is then."""
         self._configuration, self._supervisor, self._link = configuration, supervisor, link
         self._chronicle, self._writer, self._hand_on = chronicle, writer, hand_on
-        self._off_loop: OffLoop[Stamp] = OffLoop("config-watch")
+        self._off_loop: OffLoop[tuple[Stamp, Folders]] = OffLoop("config-watch")
         self._stirred = asyncio.Event()
+        self._events = ConfigEvents(self._stirred.set)
+        self._running = False
         self._reading = asyncio.Lock()
         #: as the files were when they were read last; None: read them whatever they are
         self._stamp: Stamp | None = None
@@ -91,9 +94,17 @@ class ConfigWatch:
     async def run(self) -> None:
         """Watch until cancelled."""
         self._tell_problems()
-        self._stamp = await self._look()
-        if self._configuration.has_changed():
-            self._stamp = None
+        self._running = True
+        try:
+            self._stamp = await self._look()
+            if self._configuration.has_changed():
+                self._stamp = None
+            await self._watch()
+        finally:
+            self._running = False
+            self._events.close()
+
+    async def _watch(self) -> None:
         while True:
             await self._look_after_files()
             await self._tell_server_if_needed()
@@ -118,10 +129,12 @@ class ConfigWatch:
     # --- the files
 
     async def _look(self) -> Stamp:
-        configuration = self._configuration
-        source = configuration.source
-        files = files_of(configuration.charge, source)
-        return await self._off_loop.run(partial(take_stamp, files, configuration.charge.clusters_folder))
+        charge = self._configuration.charge
+        files, clusters = files_of(charge, self._configuration.source), charge.clusters_folder
+        stamp, folders = await self._off_loop.run(partial(take_look, files, clusters))
+        if self._running:
+            self._events.follow(folders, files, clusters)
+        return stamp
 
     async def _look_after_files(self) -> None:
         """Read the files where they are others than those read last, or where it is time to try again."""
@@ -238,7 +251,3 @@ class ConfigWatch:
             self._waiting, self._untold = (), False
         elif state in SERVING and self._untold:
             self._stirred.set()
-
-    def stir(self) -> None:
-        """Look at the files at once: something has happened to them."""
-        self._stirred.set()

@@ -20,7 +20,9 @@ READ_BYTES_MAX = 4096
 _HEAD = struct.Struct("iIII")
 _READY = pyinotify.IN_CLOSE_WRITE | pyinotify.IN_MOVED_TO
 _GONE = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_UNMOUNT | pyinotify.IN_IGNORED
-_MASK = _READY | pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_ONLYDIR
+_MASK = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_ONLYDIR
+#: whatever can make what is read under a name another thing than before
+_CHANGED = _READY | pyinotify.IN_CREATE | pyinotify.IN_DELETE | pyinotify.IN_MOVED_FROM | pyinotify.IN_ATTRIB
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +47,16 @@ class FolderEvents:
         on_ready: Callable[[str, str], None],
         on_gone: Callable[[str], None],
         on_lost: Callable[[], None],
+        *,
+        any_change: bool = False,
     ) -> None:
         """Have these told: `on_ready` key and name of what was closed after writing or renamed into a folder,
         `on_gone` the key of a folder that is not where it was, `on_lost` that events were lost.
+
+        With `any_change` `on_ready` is told too of what was made, renamed, deleted, or given other rights.
         """
         self._on_ready, self._on_gone, self._on_lost = on_ready, on_gone, on_lost
+        self._heard = _CHANGED if any_change else _READY
         self._manager = manager
         self._watches: dict[str, int] = {}
         loop = asyncio.get_running_loop()
@@ -61,7 +68,7 @@ class FolderEvents:
         self.forget(key)
         try:
             watches = self._manager.add_watch(
-                path, _MASK, proc_fun=lambda event: self._hear(key, event), quiet=False
+                path, _MASK | self._heard, proc_fun=lambda event: self._hear(key, event), quiet=False
             )
         except (pyinotify.WatchManagerError, UnicodeError) as error:
             raise OSError(f"{path} cannot be watched: {error}") from error
@@ -80,7 +87,7 @@ class FolderEvents:
         if self._watches.get(key) != event.wd:
             # of a folder that was watched under this key before
             return
-        if event.mask & _READY:
+        if event.mask & self._heard:
             self._on_ready(key, event.name)
         elif event.mask & _GONE:
             self.forget(key)
@@ -91,7 +98,7 @@ class FolderEvents:
             self._on_lost()
 
     def _read_failed(self, error: Exception) -> None:
-        log.error("events of the inbox could not be read: %s", error)
+        log.error("events of watched folders could not be read: %s", error)
         self._on_lost()
 
 
