@@ -76,13 +76,18 @@ class ConfigWatch:
         #: keys that have changed and wait for another server
         self._waiting: tuple[str, ...] = ()
         self._read = datetime.now(UTC)
+        #: how it stood when that was last asked for, and since when
+        self._state, self._since = "good", self._read
         supervisor.add_listener(self._hear_server)
 
     def view(self) -> dict[str, object]:
         problems = self._configuration.problems
+        state = "wrong" if problems else "good"
+        if state != self._state:
+            self._state, self._since = state, datetime.now(UTC)
         return {
-            "state": "wrong" if problems else "good",
-            "since": self._read.isoformat(timespec="seconds"),
+            "state": state,
+            "since": self._since.isoformat(timespec="seconds"),
             "source": str(self._configuration.source),
             "problems": list(problems),
             "needs_restart": self._needs_restart,
