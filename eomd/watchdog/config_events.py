@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from eomd.watchdog.config_stamp import Folders
-from eomd.watchdog.inotify import FolderEvents
+from eomd.watchdog.inotify import FolderEvents, make_manager
+from eomd.watchdog.off_loop import OffLoop
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +21,7 @@ class ConfigEvents:
     def __init__(self, stir: Callable[[], None]) -> None:
         """`stir` is called when something may have changed."""
         self._stir = stir
+        self._off_loop: OffLoop[Any] = OffLoop("config-events")
         self._events: FolderEvents | None = None
         #: what is watched, under the folder's path
         self._watched: Folders = {}
@@ -26,13 +29,13 @@ class ConfigEvents:
         self._clusters: Path | None = None
         self._troubled = False
 
-    def follow(self, folders: Folders, files: Collection[Path], clusters: Path | None) -> None:
+    async def follow(self, folders: Folders, files: Collection[Path], clusters: Path | None) -> None:
         """Watch these folders from now on: for the files, and for every `*.toml` in `clusters`."""
         self._files, self._clusters = frozenset(files) | ({clusters} if clusters else set()), clusters
         if folders == self._watched:
             return
         try:
-            self._watch(folders)
+            await self._watch(folders)
         except OSError as error:
             if not self._troubled:
                 log.warning("changes of the configuration are noticed late: %s", error)
@@ -42,9 +45,10 @@ class ConfigEvents:
             # for what has happened in them before they were watched
             self._stir()
 
-    def _watch(self, folders: Folders) -> None:
+    async def _watch(self, folders: Folders) -> None:
         if self._events is None:
-            self._events = FolderEvents(self._hear, self._hear_gone, self._stir, any_change=True)
+            manager = await self._off_loop.run(make_manager)
+            self._events = FolderEvents(manager, self._hear, self._hear_gone, self._stir, any_change=True)
         for path in set(self._watched) - set(folders):
             self._events.forget(str(path))
             del self._watched[path]

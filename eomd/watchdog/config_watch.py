@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from eomd.errors import ConfigurationError, EomdError
@@ -63,7 +64,8 @@ class ConfigWatch:
         self._off_loop: OffLoop[tuple[Stamp, Folders]] = OffLoop("config-watch")
         self._stirred = asyncio.Event()
         self._events = ConfigEvents(self._stirred.set)
-        self._running = False
+        #: as of the last look
+        self._folders: Folders = {}
         self._reading = asyncio.Lock()
         #: as the files were when they were read last; None: read them whatever they are
         self._stamp: Stamp | None = None
@@ -99,19 +101,19 @@ class ConfigWatch:
     async def run(self) -> None:
         """Watch until cancelled."""
         self._tell_problems()
-        self._running = True
         try:
             self._stamp = await self._look()
             if self._configuration.has_changed():
                 self._stamp = None
             await self._watch()
         finally:
-            self._running = False
             self._events.close()
 
     async def _watch(self) -> None:
         while True:
             await self._look_after_files()
+            charge = self._configuration.charge
+            await self._events.follow(self._folders, self._files, charge.clusters_folder)
             await self._tell_server_if_needed()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
@@ -134,12 +136,13 @@ class ConfigWatch:
     # --- the files
 
     async def _look(self) -> Stamp:
-        charge = self._configuration.charge
-        files, clusters = files_of(charge, self._configuration.source), charge.clusters_folder
-        stamp, folders = await self._off_loop.run(partial(take_look, files, clusters))
-        if self._running:
-            self._events.follow(folders, files, clusters)
+        look = partial(take_look, self._files, self._configuration.charge.clusters_folder)
+        stamp, self._folders = await self._off_loop.run(look)
         return stamp
+
+    @property
+    def _files(self) -> list[Path]:
+        return files_of(self._configuration.charge, self._configuration.source)
 
     async def _look_after_files(self) -> None:
         """Read the files where they are others than those read last, or where it is time to try again."""

@@ -29,9 +29,15 @@ class Listener:
         self.told += 1
         self._stirred.set()
 
-    def follow(self) -> None:
+    async def follow(self) -> None:
         _, folders = take_look([self.file], self.clusters)
-        self._events.follow(folders, [self.file], self.clusters)
+        await self._events.follow(folders, [self.file], self.clusters)
+
+    async def follows_anew(self) -> None:
+        """Follow; what came before a folder was watched has to be looked for."""
+        self._stirred.clear()
+        await self.follow()
+        assert self._stirred.is_set()
 
     async def hears(self, what: Callable[[], object]) -> None:
         """Do that; return once it was heard of."""
@@ -60,8 +66,7 @@ def rename_over(path: Path) -> None:
 @on_loop
 async def test_whatever_happens_to_the_files_is_heard_of(folder: Path) -> None:
     listener = Listener(folder)
-    # what came before the folders were watched is looked for
-    await listener.hears(listener.follow)
+    await listener.follows_anew()
     file, cluster = listener.file, listener.clusters / "fish.toml"
     for what in (
         lambda: file.write_text("x = 1"),
@@ -82,8 +87,8 @@ async def test_whatever_happens_to_the_files_is_heard_of(folder: Path) -> None:
 @on_loop
 async def test_what_happens_beside_the_files_is_not_heard_of(folder: Path) -> None:
     listener = Listener(folder)
-    await listener.hears(listener.follow)
-    listener.follow()
+    await listener.follows_anew()
+    await listener.follow()
     told = listener.told
     (folder / "server.log").write_text("")
     (folder / "eomd.toml.part").write_text("")
@@ -99,14 +104,14 @@ async def test_what_happens_beside_the_files_is_not_heard_of(folder: Path) -> No
 async def test_a_folder_may_come_late_go_and_come_again(folder: Path) -> None:
     listener = Listener(folder)
     listener.clusters.rmdir()
-    listener.follow()
+    await listener.follow()
     await listener.hears(listener.clusters.mkdir)
-    await listener.hears(listener.follow)
+    await listener.follows_anew()
     await listener.hears(lambda: (listener.clusters / "fish.toml").write_text(""))
     await listener.hears(lambda: shutil.rmtree(listener.clusters))
-    listener.follow()
+    await listener.follow()
     await listener.hears(listener.clusters.mkdir)
-    await listener.hears(listener.follow)
+    await listener.follows_anew()
     await listener.hears(lambda: (listener.clusters / "fish.toml").write_text(""))
 
     def exchange() -> None:
@@ -115,7 +120,7 @@ async def test_a_folder_may_come_late_go_and_come_again(folder: Path) -> None:
         (folder / "other").rename(listener.clusters)
 
     await listener.hears(exchange)
-    await listener.hears(listener.follow)
+    await listener.follows_anew()
     await listener.hears(lambda: (listener.clusters / "fish.toml").write_text(""))
     listener.close()
 
@@ -130,11 +135,11 @@ async def test_without_watches_it_is_told_once(
     listener = Listener(folder)
     with monkeypatch.context() as patched:
         patched.setattr(inotify.FolderEvents, "watch", none_left)
-        listener.follow()
-        listener.follow()
+        await listener.follow()
+        await listener.follow()
     assert [record.message for record in caplog.records] == [
         "changes of the configuration are noticed late: no watches left"
     ]
-    await listener.hears(listener.follow)
+    await listener.follows_anew()
     await listener.hears(lambda: listener.file.write_text("x = 1"))
     listener.close()
