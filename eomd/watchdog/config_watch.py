@@ -29,8 +29,8 @@ from eomd.watchdog.writer import Writer
 
 log = logging.getLogger(__name__)
 
-#: between two looks at the files
-LOOK_S = 2.0
+#: between two looks at the files, should the kernel not tell of their changes
+LOOK_S = 10.0
 #: files are read once they have stood still for so long: a writer may not be done
 STILL_S = 0.2
 #: so long a reload tells what was taken over before anybody asked for it

@@ -19,7 +19,7 @@ from eomd.watchdog.server_process import ServerProcess
 log = logging.getLogger(__name__)
 
 #: between two looks at a server: often enough to notice silence in time
-LOOK_S_MAX, LOOKS_PER_HANG = 0.25, 8
+LOOK_S_MAX, LOOKS_PER_HANG = 0.5, 8
 USAGE_S = 2.0
 #: a watchdog that comes so late to its own look was kept from running itself
 LATE_S = 2.0
