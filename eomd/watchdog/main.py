@@ -296,11 +296,15 @@ class Watchdog:
 
     async def _reload(self, who: str) -> dict[str, Any]:
         """Read the configuration again and take it over. Raises ConfigurationError, EomdError."""
+        # while starting or ending, READY would not be true
+        if not self._told_ready:
+            return await self._config_watch.reload(who)
         self._notifier.reloading()
         try:
             return await self._config_watch.reload(who)
         finally:
-            self._notifier.ready()
+            if not self._signals.stopped_by:
+                self._notifier.ready()
 
     def _hand_on(self) -> None:
         """Let every part go on with the configuration as it is now."""
