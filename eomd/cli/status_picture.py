@@ -21,7 +21,7 @@ Part = dict[str, Any]
 
 
 def draw(found: Findings, now: datetime) -> dict[str, Any]:
-    """Return the picture. `status` is ok, degraded, or down where no server answers.
+    """Return the picture. `status` is ok, degraded, down where no server answers; unknown to a stranger.
 
     A part with `as_of` is not as it stands now: it is what the watchdog wrote down then.
     """
@@ -34,8 +34,15 @@ def draw(found: Findings, now: datetime) -> dict[str, Any]:
         "restarts": found.diary[-RESTARTS_SHOWN:],
     }
     wrong = find_wrong(picture, found)
-    status = "ok" if not wrong else "degraded" if found.health is not None else "down"
-    return {"status": status, "wrong": wrong, **picture}
+    return {"status": _status(wrong, found), "wrong": wrong, **picture}
+
+
+def _status(wrong: Sequence[Part], found: Findings) -> str:
+    if not wrong:
+        return "ok"
+    if found.health is not None:
+        return "degraded"
+    return UNKNOWN if found.forbidden else "down"
 
 
 def _age(moment: str, now: datetime) -> timedelta:
@@ -82,6 +89,8 @@ def _watchdog(found: Findings, heard: Part | None, now: datetime) -> Part | None
     }
     if found.answered:
         return part
+    if found.forbidden:
+        return {**_NO_WATCHDOG, "state": UNKNOWN}
     part["since"] = found.view.get("at")
     if found.watchdog_silence:
         return part | {"state": "silent", "error": found.watchdog_silence}
@@ -118,6 +127,8 @@ def _server(found: Findings) -> Part:
         "lag_s": None,
         "rss_mb": None,
     }
+    if found.forbidden:
+        part["state"] = UNKNOWN
     if health:
         part["state"] = components.get("server", {}).get("state", "ready")
     return part | {name: value for name, value in seen.items() if name in part and value is not None}
@@ -127,7 +138,8 @@ def _configuration(found: Findings) -> Part | None:
     """As the watchdog in force sees it, else as it stands on the disk."""
     if found.answered:
         return _dated(found, found.view.get("configuration"))
-    if found.configured is None:
+    if found.configured is None or found.forbidden:
+        # a stranger may not read all that belongs to it
         return None
     return {
         "state": "wrong" if found.configured.problems else "good",

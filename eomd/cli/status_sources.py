@@ -133,7 +133,7 @@ def _ask_watchdog(control: Path, found: Findings) -> None:
 
 
 def _read_files(folder: Path, found: Findings) -> None:
-    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+    if _is_closed(folder):
         found.forbidden = f"{folder} is for the user who runs eomd, and for root"
         return
     if not found.answered:
@@ -142,6 +142,17 @@ def _read_files(folder: Path, found: Findings) -> None:
     known = sorted(IncidentFiles(folder, folder).load(), key=_opened)
     found.incidents = [each.format() for each in known if each.closed is None]
     found.lately = [each.format() for each in known if each.closed is not None][: -LATELY_MAX - 1 : -1]
+
+
+def _is_closed(folder: Path) -> bool:
+    """Tell whether it is not for this user, whether it is there or not."""
+    try:
+        os.scandir(folder).close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _opened(incident: Incident) -> tuple[object, str]:

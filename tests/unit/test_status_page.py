@@ -398,9 +398,17 @@ WRONG_FILE = "/etc/eomd/eomd.toml line 7: [server] lisen: unknown key; did you m
             ["noticed late", "> Raise fs.inotify.max_user_watches"],
         ),
         (
-            put("forbidden", "/data/watchdog is for the user who runs eomd"),
-            "degraded",
-            ["! /data/watchdog is for the user who runs eomd > Call eomd status as that user, or as root."],
+            all_of(
+                watchdog_died,
+                server_gone,
+                put("view", {}),
+                put("forbidden", "/data/watchdog is for the user who runs eomd"),
+            ),
+            "unknown",
+            [
+                "! /data/watchdog is for the user who runs eomd > Call eomd status as that user, or as root.",
+                "watchdog unknown server unknown",
+            ],
         ),
         (
             lambda found: found.health.update(status="degraded"),  # type: ignore[union-attr]
