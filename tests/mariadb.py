@@ -15,7 +15,7 @@ import pymysql
 
 from tests.world import free_port, wait_until
 
-START_S = 30.0
+START_S = 120.0
 BINARIES = ("mariadbd", "mariadb-install-db")
 
 

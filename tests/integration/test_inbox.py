@@ -493,8 +493,15 @@ def test_the_ledger_away_leaves_files_for_later(
 @pytest.mark.parametrize("restart", [False, True], ids=["same-life", "restarted"])
 @pytest.mark.parametrize("lose", ["answer", "question"])
 def test_a_commit_that_nobody_confirmed_makes_one_operation_of_each(
-    tmp_path: Path, mariadb: MariaDb, fish: SimulatedCluster, lose: str, restart: bool
+    tmp_path: Path,
+    mariadb: MariaDb,
+    fish: SimulatedCluster,
+    lose: str,
+    restart: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # all in one transaction, however long the machine takes to read them
+    monkeypatch.setattr(inbox_module, "TOGETHER_S", 3600.0)
     database = mariadb.create_database()
     dropped_contents = OTHERS[:20]
 
