@@ -1,6 +1,6 @@
 """Run the whole system under chaos and prove that nothing was lost.
 
-scripts/chaos [--minutes 10] [--seed N] [--only NAME] [--burst 500] [--keep]
+scripts/chaos [--minutes 10] [--seed N] [--only NAME] [--burst 200] [--keep]
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--only", action="append", help="this fault alone, by its name in the table; repeatable"
     )
-    parser.add_argument("--burst", type=int, default=500, help="files dropped at once")
+    parser.add_argument("--burst", type=int, default=200, help="files dropped at once")
     parser.add_argument("--keep", action="store_true", help="the world's folder, also where nothing is wrong")
     options = parser.parse_args(arguments)
     unknown = set(options.only or []) - {fault.name for fault in FAULTS}
