@@ -100,11 +100,15 @@ class Past:
         for one in applied:
             for column, eid in enumerate(one.eids):
                 had[eid].append(self._join(one.users, one.after[:, column]))
+        #: sorted
         self._had = {eid: np.unique(np.concatenate(parts)) for eid, parts in had.items()}
 
     def had(self, eid: int, users: U64, values: I64) -> NDArray[np.bool_]:
         """Tell of each user whether the counter ever had this value, bool[n]."""
-        return np.isin(self._join(users, values), self._had[eid])
+        known, asked = self._had[eid], self._join(users, values)
+        places = np.searchsorted(known, asked)
+        found: NDArray[np.bool_] = known[np.minimum(places, len(known) - 1)] == asked
+        return found
 
     def _join(self, users: U64, values: I64) -> I64:
         """Return one number for each user with a value."""
