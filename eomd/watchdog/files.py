@@ -34,10 +34,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def append_line(path: Path, entry: Mapping[str, object]) -> None:
-    """Add a line of JSON and force it to the disk. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    """Add a line of JSON, also behind one that was cut off, and force it to the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        size = os.fstat(descriptor).st_size
+        torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
+        line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+        os.write(descriptor, b"\n" + line if torn else line)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -135,6 +135,8 @@ class Watchdog:
         #: beside the supervisor
         self._parts: list[Part] = []
         self._told_ready = False
+        #: the server that was last said to be ready
+        self._announced: int | None = None
         self._since = datetime.now(UTC)
 
     async def run(self) -> int:
@@ -343,7 +345,8 @@ class Watchdog:
                 part.take_charge(self._in_force)
         if state in SERVING and not self._told_ready:
             self._tell_ready()
-        if state is ServerState.READY:
+        if state in SERVING and pid != self._announced:
+            self._announced = pid
             log.info(
                 "ready at %s", ", ".join(format_bound(s) for n, s in self._doors.sockets.items() if n != API)
             )

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -56,6 +57,9 @@ def test_a_torn_line_costs_that_line_alone(tmp_path: Path, writer: Writer) -> No
         file.write(b'{"what": "kil')
     assert [entry["what"] for entry in read_diary(tmp_path, 10)] == ["started"]
     assert read_diary(tmp_path / "absent", 10) == []
+    with closing(Writer()) as next_life:
+        Diary(tmp_path, next_life, for_good).note("killed", "y")
+    assert [entry["what"] for entry in read_diary(tmp_path, 10)] == ["started", "killed"]
 
 
 def test_a_diary_does_not_grow_for_ever(tmp_path: Path, writer: Writer) -> None:
