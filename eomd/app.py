@@ -228,7 +228,7 @@ class Server:
             try:
                 await self._rooms.ledger.ping()
                 await self._rooms.definitions.refresh()
-                await self._rooms.context.access.tokens.refresh()
+                await self._rooms.context.access.refresh()
                 await self._rooms.hand_ins.settle(self._rooms.recovery.meet_ledger)
             except UnavailableError:
                 self._ledger_tried.set()
@@ -240,7 +240,7 @@ class Server:
         while True:
             await asyncio.sleep(REFRESH_S)
             with suppress(UnavailableError):
-                await self._rooms.context.access.tokens.refresh()
+                await self._rooms.context.access.refresh()
                 await self._rooms.definitions.refresh()
 
     async def _retire(self) -> None:

@@ -16,6 +16,7 @@
     ├── UnavailableError              try again later, after `retry_after_s`
     │   ├── LedgerUnavailableError    LEDGER_UNAVAILABLE
     │   ├── QueueFullError            QUEUE_FULL
+    │   ├── TooManyAttemptsError      TOO_MANY_ATTEMPTS: wrong passwords
     │   ├── DrainingError             DRAINING
     │   ├── StoppedError              STOPPED: by a person; the watchdog says so in the server's place
     │   └── DiskFullError             DISK_FULL
@@ -164,6 +165,14 @@ class LedgerUnavailableError(UnavailableError):
 
 class QueueFullError(UnavailableError):
     code = "QUEUE_FULL"
+
+
+class TooManyAttemptsError(UnavailableError):
+    code = "TOO_MANY_ATTEMPTS"
+
+    def __init__(self, reason: str, retry_after_s: int = 1) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(reason)
 
 
 class DrainingError(UnavailableError):

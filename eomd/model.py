@@ -5,7 +5,7 @@ Imports neither numpy nor anything of eomd but `errors`, so that the watchdog ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
@@ -68,6 +68,30 @@ class Role(IntEnum):
 
     def format(self) -> str:
         return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """Which counters somebody may reach. None: whichever there are."""
+
+    clusters: frozenset[str] | None = None
+    eids: frozenset[int] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is kept from them."""
+        return self.clusters is None and self.eids is None
+
+    def has_cluster(self, cluster: str) -> bool:
+        return self.clusters is None or cluster in self.clusters
+
+    def missing_eids(self, eids: Iterable[int]) -> list[int]:
+        """Return those that are not granted."""
+        return [] if self.eids is None else [eid for eid in eids if eid not in self.eids]
+
+
+#: nothing is kept from them
+UNLIMITED = Grants()
 
 
 class LedgerNumbers(NamedTuple):

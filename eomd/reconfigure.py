@@ -123,6 +123,7 @@ class Reconfiguration:
         rooms.fleet.become(reading.clusters)
         rooms.context.upload_mb = settings.limits.upload_mb
         rooms.context.access.settings = access_settings(settings, self._api_socket, exposed=self._exposed)
+        rooms.context.access.people.session_hours = settings.auth.session_hours
         if self._exposed and not settings.auth.enabled:
             logger.error(
                 "auth.enabled = false is not followed: the sockets in use can be reached from elsewhere"

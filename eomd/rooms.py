@@ -37,6 +37,7 @@ from eomd.operations.inbox import Inbox
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake
 from eomd.operations.outbox import Outbox
+from eomd.operations.people import People
 from eomd.operations.recovery import Recovery
 from eomd.operations.results import Results
 from eomd.operations.retention import Retention
@@ -207,9 +208,10 @@ def _observe(metrics: Metrics, cluster: str, seconds: float, rows: int) -> None:
 
 
 def _make_context(settings: Settings, desk: Desk, metrics: Metrics, api_socket: Path | None) -> Context:
+    people = People(desk.ledger, desk.tools.executors.serving)
     return Context(
         desk=desk,
-        access=Access(access_settings(settings, api_socket), Tokens(desk.ledger)),
+        access=Access(access_settings(settings, api_socket), Tokens(desk.ledger), people),
         metrics=metrics,
         receiving=ThreadPoolExecutor(RECEIVING_THREADS, thread_name_prefix="receiving"),
         upload_mb=settings.limits.upload_mb,

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 IDLE = (
     "modify",
     "approval",
-    "auth.session_hours",
 )
 
 

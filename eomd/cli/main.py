@@ -34,6 +34,7 @@ COMMANDS = {
     "migrate": ("eomd.cli.migrate:migrate", "Bring the ledger's schema up to date."),
     "import-ini": ("eomd.cli.import_ini:import_ini", "Turn the old service's INI file into eomd.toml."),
     "eids": ("eomd.cli.eids:eids", "List, import and export the counters' definitions."),
+    "user": ("eomd.cli.user:user", "Add, list, change and disable users."),
     "token": ("eomd.cli.token:token", "Add, list and revoke API tokens."),
     "install": ("eomd.cli.install:install", "Make eomd a service of systemd."),
     "uninstall": ("eomd.cli.install:uninstall", "Take the service away, keep the data."),

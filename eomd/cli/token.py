@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 from eomd.cli.api_options import api_command
 from eomd.cli.client import Client
 from eomd.cli.context import config_option
+from eomd.cli.grants import format_granted, grants_fields, grants_options
 from eomd.cli.table import format_table
 from eomd.model import Role
 
@@ -23,12 +25,19 @@ def token() -> None:
 @click.argument("name")
 @click.option("--role", required=True, type=click.Choice([role.format() for role in Role]))
 @click.option("--expires-days", type=click.IntRange(min=1), metavar="DAYS", help="[default: never]")
+@click.option("--operator", "operatorid", type=int, metavar="ID", help="The person whose token it is.")
+@click.option("--operator-name", "operatorname", metavar="TEXT", help="How operations show that person.")
+@grants_options
 @api_command
-def add(client: Client, name: str, role: str, expires_days: int | None) -> None:
-    """Make a token and print it, this once, as the only thing on standard output."""
-    request: dict[str, str | int] = {"name": name, "role": role}
-    if expires_days is not None:
-        request |= {"expires_days": expires_days}
+def add(
+    client: Client, name: str, role: str, clusters: str | None, eids: str | None, **optional: Any
+) -> None:
+    """Make a token and print it, this once, as the only thing on standard output.
+
+    Without --operator it is a service's, which names the operator it acts for in each request.
+    """
+    given = {key: value for key, value in optional.items() if value is not None}
+    request = {"name": name, "role": role, **given, **grants_fields(clusters, eids)}
     made = client.send("POST", "/tokens", request)
     until = f" until {made['expires']}" if made.get("expires") else ""
     click.echo(
@@ -46,8 +55,11 @@ def list_(client: Client, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
-    columns = ("id", "name", "role", "created", "expires", "revoked")
-    click.echo(format_table([c.upper() for c in columns], [[one.get(c) for c in columns] for one in found]))
+    columns = ("id", "name", "role", "operatorid", "clusters", "eids", "created", "expires", "revoked")
+    rows = [
+        [format_granted(one[c]) if c in ("clusters", "eids") else one[c] for c in columns] for one in found
+    ]
+    click.echo(format_table([c.upper() for c in columns], rows))
 
 
 @token.command()

@@ -1,8 +1,14 @@
-"""Who is asking, and what they may do: tokens, the machine's own socket, the MIS's networks, proxies."""
+"""Who is asking: tokens, sessions, the machine's own socket, the MIS's networks, proxies.
+
+What a browser sends along by itself (a session's cookie, its place in a network) proves nothing about the
+page that asks: changes need a word of the page's own besides.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import hmac
 import ipaddress
 import secrets
 import socket
@@ -13,13 +19,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, cast
+from urllib.parse import unquote
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPServerRequest
 
-from eomd.errors import ForbiddenError, LedgerUnavailableError, NotFoundError, UnauthenticatedError
-from eomd.model import Role
-from eomd.operations.desk import Caller
+from eomd.errors import (
+    BadRequestError,
+    ForbiddenError,
+    LedgerUnavailableError,
+    NotFoundError,
+    RequestError,
+    UnauthenticatedError,
+)
+from eomd.model import UNLIMITED, USER_MAX, Grants, Role
+from eomd.operations.caller import Caller, Operator
+from eomd.operations.people import Login, People, xsrf_token
 from eomd.storage.ledger import TokenRecord
 
 TOKEN_PREFIX = "eomd_"
@@ -27,6 +42,13 @@ TOKEN_PREFIX = "eomd_"
 TOKEN_BYTES = 32
 #: characters of an Authorization header that are looked at
 AUTHORIZATION_CHARACTERS_MAX = 512
+SESSION_COOKIE = "eomd_session"
+XSRF_HEADER = "X-XSRF-Token"
+#: whom a service acts for; the name is UTF-8, percent-encoded
+OPERATOR_ID_HEADER, OPERATOR_NAME_HEADER = "X-Operator-Id", "X-Operator-Name"
+OPERATORNAME_CHARACTERS_MAX = 64
+#: methods that change nothing
+SAFE_METHODS = ("GET", "HEAD")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -55,10 +77,13 @@ class Tokens:
         self._store, self._now = store, now
         #: None until the ledger was read once
         self._by_hash: dict[str, TokenRecord] | None = None
+        self._refreshing = asyncio.Lock()
 
     async def refresh(self) -> None:
         """Read the tokens. Raises LedgerUnavailableError; what was known stays known."""
-        self._by_hash = {token.hash: token for token in await self._store.tokens()}
+        # one after the other: what was read before a change must not be taken for what was read after it
+        async with self._refreshing:
+            self._by_hash = {token.hash: token for token in await self._store.tokens()}
 
     def find(self, token: str) -> TokenRecord | None:
         """Return a token that is valid now. Raises LedgerUnavailableError until the ledger was read once."""
@@ -69,11 +94,25 @@ class Tokens:
             return None
         return found if found.expires is None or found.expires > self._now() else None
 
-    async def add(self, name: str, role: Role, days: int | None) -> tuple[TokenRecord, str]:
-        """Make a token; return its record and, for this once, the token itself."""
+    async def add(
+        self,
+        name: str,
+        role: Role,
+        days: int | None,
+        grants: Grants = UNLIMITED,
+        operator: Operator | None = None,
+    ) -> tuple[TokenRecord, str]:
+        """Make a token; return its record and, for this once, the token itself.
+
+        `operator`: the person whose token it is; None for a service's.
+        """
         token, now = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES), self._now()
         expires = now + timedelta(days=days) if days else None
-        record = TokenRecord(str(uuid.uuid4()), name, hash_token(token), role, now, expires, None)
+        operatorid, operatorname = operator or (None, "")
+        record = TokenRecord(
+            str(uuid.uuid4()), name, hash_token(token), role, now, expires, None,
+            grants, operatorid, operatorname,
+        )  # fmt: skip
         await self._store.add_token(record)
         await self.refresh()
         return record, token
@@ -108,10 +147,15 @@ class AccessSettings:
 class Access:
     """Tells who is asking."""
 
-    def __init__(self, settings: AccessSettings, tokens: Tokens) -> None:
+    def __init__(self, settings: AccessSettings, tokens: Tokens, people: People) -> None:
         #: replaced as a whole
         self.settings = settings
-        self.tokens = tokens
+        self.tokens, self.people = tokens, people
+
+    async def refresh(self) -> None:
+        """Read again who may come in. Raises LedgerUnavailableError."""
+        await self.tokens.refresh()
+        await self.people.refresh()
 
     def address(self, request: HTTPServerRequest) -> str:
         """Return the caller's address: the last one that no trusted proxy has.
@@ -130,12 +174,18 @@ class Access:
         return str(address)
 
     def identify(self, request: HTTPServerRequest, *, mis: bool) -> Caller:
-        """Return who is asking; `mis`: on a path that `auth.mis_networks` opens.
+        """Return who is asking, and for whom; `mis`: on a path that `auth.mis_networks` opens.
 
-        Raises UnauthenticatedError, LedgerUnavailableError.
+        Raises UnauthenticatedError, ForbiddenError, BadRequestError, LedgerUnavailableError.
         """
+        caller = self._identify(request, mis=mis)
+        operator = _named_operator(request)
+        return caller if operator is None else caller.acting_for(operator)
+
+    def _identify(self, request: HTTPServerRequest, *, mis: bool) -> Caller:
         address = self.address(request)
         if not self.settings.enabled:
+            _refuse_foreign_page(request)
             return Caller("anybody", Role.ADMIN, address)
         own = self.identify_own(request)
         if own is not None:
@@ -143,9 +193,35 @@ class Access:
         token = _bearer(request)
         if token is not None:
             return self._of_token(token, address)
+        _refuse_foreign_page(request)
+        login = self.login(request)
+        if login is not None:
+            return login.caller(address)
         if mis and _within(ipaddress.ip_address(address), self.settings.mis_networks):
             return Caller("mis network", Role.OPERATOR, address)
-        raise UnauthenticatedError("send a token: Authorization: Bearer TOKEN")
+        raise UnauthenticatedError("log in, or send a token: Authorization: Bearer TOKEN")
+
+    def login(self, request: HTTPServerRequest) -> Login | None:
+        """Return the login behind the request's cookie; None without a valid one.
+
+        Raises ForbiddenError for a change that lacks the page's word, LedgerUnavailableError.
+        """
+        cookie = request.cookies.get(SESSION_COOKIE)
+        login = self.people.find(cookie.value) if cookie is not None else None
+        if cookie is not None and login is not None and request.method not in SAFE_METHODS:
+            said = request.headers.get(XSRF_HEADER, "").encode("utf-8", "replace")
+            if not hmac.compare_digest(said, xsrf_token(cookie.value).encode()):
+                raise ForbiddenError(
+                    f"a change by a session needs the header {XSRF_HEADER}; see GET /session"
+                )
+        return login
+
+    def is_secure(self, request: HTTPServerRequest) -> bool:
+        """Tell whether the browser speaks TLS, with us or with a trusted proxy in between."""
+        if _within(_peer(request), self.settings.trusted_proxies):
+            forwarded = request.headers.get("X-Forwarded-Proto", request.protocol)
+            return forwarded.rpartition(",")[2].strip().lower() == "https"
+        return request.protocol == "https"
 
     def identify_own(self, request: HTTPServerRequest) -> Caller | None:
         """Return the owner or root asking through the machine's own socket; None for everybody else.
@@ -159,14 +235,15 @@ class Access:
         """Return who is asking where that can be told."""
         try:
             return self.identify(request, mis=False)
-        except (UnauthenticatedError, LedgerUnavailableError):
+        except (RequestError, LedgerUnavailableError):
             return None
 
     def _of_token(self, token: str, address: str) -> Caller:
         found = self.tokens.find(token)
         if found is None:
             raise UnauthenticatedError("the token is unknown, expired or revoked")
-        return Caller(f"token {found.name}", found.role, address)
+        whose = None if found.operatorid is None else Operator(found.operatorid, found.operatorname)
+        return Caller(f"token {found.name}", found.role, address, found.grants, whose)
 
     def _own_uid(self, request: HTTPServerRequest) -> int | None:
         """Return the uid behind the machine's own socket, where it is the owner's or root's."""
@@ -179,12 +256,6 @@ class Access:
         packed = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _, uid, _ = struct.unpack("3i", packed)
         return int(uid) if uid in (0, self.settings.owner_uid) else None
-
-
-def demand(caller: Caller, role: Role) -> None:
-    """Raise ForbiddenError where the caller's role is too low."""
-    if caller.role < role:
-        raise ForbiddenError(f"this needs the role {role.format()}; yours is {caller.role.format()}")
 
 
 def is_loopback(address: str) -> bool:
@@ -204,6 +275,27 @@ def _bearer(request: HTTPServerRequest) -> str | None:
     if scheme.lower() != "bearer" or not token.strip():
         raise UnauthenticatedError("expected Authorization: Bearer TOKEN")
     return token.strip()
+
+
+def _named_operator(request: HTTPServerRequest) -> Operator | None:
+    """Return whom the caller says to act for. Raises BadRequestError."""
+    number, name = (request.headers.get(header) for header in (OPERATOR_ID_HEADER, OPERATOR_NAME_HEADER))
+    if number is None:
+        return None
+    if not (number.isascii() and number.isdigit() and len(number) <= 19 and int(number) <= USER_MAX):
+        raise BadRequestError(f"{OPERATOR_ID_HEADER}: expected a whole number")
+    named = unquote(name or "")
+    if len(named) > OPERATORNAME_CHARACTERS_MAX or not (named.isprintable() or not named):
+        raise BadRequestError(
+            f"{OPERATOR_NAME_HEADER}: expected at most {OPERATORNAME_CHARACTERS_MAX} printable characters"
+        )
+    return Operator(int(number), named)
+
+
+def _refuse_foreign_page(request: HTTPServerRequest) -> None:
+    """Raises ForbiddenError for a change that a page of another site has a browser ask for."""
+    if request.method not in SAFE_METHODS and request.headers.get("Sec-Fetch-Site") == "cross-site":
+        raise ForbiddenError("a page of another site may not change anything here")
 
 
 def _peer(request: HTTPServerRequest) -> Address:

@@ -43,6 +43,7 @@ STATUSES: dict[str, Status] = {
     "GONE": Status(410, 41001),
     "TOO_LARGE": Status(413, 41301),
     "QUEUE_FULL": Status(429, 42901),
+    "TOO_MANY_ATTEMPTS": Status(429, 42902),
     "INTERNAL": Status(500, 50001),
     "LEDGER_UNAVAILABLE": Status(503, 50301),
     "DRAINING": Status(503, 50302),

@@ -25,7 +25,6 @@ from eomd.errors import (
     NotFoundError,
     TooLargeError,
 )
-from eomd.handlers.access import demand
 from eomd.handlers.answer import (
     Failure,
     encode,
@@ -361,7 +360,7 @@ class ApiHandler(RequestHandler):
             self.caller = self.context.access.identify_if_possible(self.request)
             return
         self.caller = self.context.access.identify(self.request, mis=self.method.mis)
-        demand(self.caller, self.method.role)
+        self.caller.demand_role(self.method.role)
 
 
 class UnknownPathHandler(ApiHandler):

@@ -48,7 +48,6 @@ ROWS_LIMIT_MAX = 1000
 #: a row's number is a u32 on the wire
 OFFSET_MAX = 2**32 - 1
 PROBLEMS_MAX = 100
-TOKEN_DAYS_MAX = 3650
 #: what may stand in a result's column `status`
 ROW_STATUS_NAMES = tuple(
     sorted({status.result_name for status in RowStatus if status is not RowStatus.PENDING})
@@ -350,15 +349,6 @@ class Definitions(Request):
     def _check_eids(cls, entries: list[EidEntry]) -> list[EidEntry]:
         _refuse_repeated([f"{entry.cluster} {entry.eid}" for entry in entries])
         return entries
-
-
-class TokenRequest(Request):
-    """A token to be made."""
-
-    name: Annotated[str, Field(min_length=1, max_length=64), Text]
-    role: Literal["viewer", "operator", "approver", "admin"]
-    #: absent: it does not expire
-    expires_days: Annotated[int, Whole, Field(ge=1, le=TOKEN_DAYS_MAX)] | None = None
 
 
 def _refuse_repeated(names: list[str]) -> None:

@@ -23,6 +23,14 @@ from eomd.handlers.operations import (
     RowsHandler,
     SummaryHandler,
 )
+from eomd.handlers.people import PasswordHandler, SessionHandler, UserHandler, UsersHandler
+from eomd.handlers.people_requests import (
+    LogInRequest,
+    PasswordRequest,
+    TokenRequest,
+    UserChange,
+    UserRequest,
+)
 from eomd.handlers.requests import (
     ClusterChange,
     Definitions,
@@ -34,7 +42,6 @@ from eomd.handlers.requests import (
     QueryConfig,
     QueryHandIn,
     RowsRequest,
-    TokenRequest,
 )
 from eomd.handlers.root import RootHandler
 from eomd.handlers.route import Method, Route
@@ -50,8 +57,10 @@ from eomd.handlers.views import (
     OperationView,
     RootView,
     RowsView,
+    SessionView,
     TokenView,
     UploadView,
+    UserView,
 )
 from eomd.model import Role
 
@@ -60,7 +69,8 @@ VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 
 def make_routes() -> list[Route]:
     """Return every path that is served."""
-    return [*_mis_routes(), *_operation_routes(), *_setup_routes(), *_service_routes(), *_internal_routes()]
+    return [*_mis_routes(), *_operation_routes(), *_setup_routes(), *_people_routes(),
+            *_service_routes(), *_internal_routes()]  # fmt: skip
 
 
 def _mis_routes() -> list[Route]:
@@ -175,6 +185,39 @@ def _setup_routes() -> list[Route]:
                     "Replace the counters' definitions", ADMIN, request=Definitions, response=DefinitionsView
                 ),
             },
+        ),
+    ]
+
+
+def _people_routes() -> list[Route]:
+    """Who may do what."""
+    return [
+        Route(
+            "/session",
+            SessionHandler,
+            {
+                "GET": Method("Who is asking", VIEWER, response=SessionView),
+                "POST": Method("Log in", None, request=LogInRequest, response=SessionView, status=201),
+                "DELETE": Method("Log out", VIEWER),
+            },
+        ),
+        Route(
+            "/session/password",
+            PasswordHandler,
+            {"PUT": Method("Choose another password", VIEWER, request=PasswordRequest)},
+        ),
+        Route(
+            "/users",
+            UsersHandler,
+            {
+                "GET": Method("List users", ADMIN, response=list[UserView]),
+                "POST": Method("Add a user", ADMIN, request=UserRequest, response=UserView, status=201),
+            },
+        ),
+        Route(
+            "/users/{name}",
+            UserHandler,
+            {"PATCH": Method("Change a user", ADMIN, request=UserChange, response=UserView)},
         ),
         Route(
             "/tokens",

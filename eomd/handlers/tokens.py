@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from eomd.handlers.base import ApiHandler
-from eomd.handlers.requests import Nothing, TokenRequest
+from eomd.handlers.people_requests import TokenRequest
+from eomd.handlers.people_views import grants_view
+from eomd.handlers.requests import Nothing
 from eomd.handlers.views import TokenView, format_time
 from eomd.model import Role
+from eomd.operations.caller import Operator
 from eomd.storage.ledger import TokenRecord
 
 
@@ -17,10 +20,14 @@ class TokensHandler(ApiHandler):
         self.answer([token_view(token) for token in await self.context.access.tokens.all()])
 
     async def post(self) -> None:
+        self.parameters(Nothing)
         request = self.fields(TokenRequest)
-        role = Role.parse(request.role)
-        record, token = await self.context.access.tokens.add(request.name, role, request.expires_days)
-        detail = {"name": record.name, "role": request.role}
+        whose = None if request.operatorid is None else Operator(request.operatorid, request.operatorname)
+        record, token = await self.context.access.tokens.add(
+            request.name, Role.parse(request.role), request.expires_days, request.grants(), whose
+        )
+        named = {"name": record.name, "role": request.role, "operatorid": request.operatorid}
+        detail = {**named, **grants_view(record.grants)}
         await self.context.desk.audit.note(self.asking(), "add_token", f"token {record.id}", detail)
         self.answer({**token_view(record), "token": token}, status=201)
 
@@ -44,6 +51,9 @@ def token_view(token: TokenRecord) -> TokenView:
         "created": format_time(token.created),
         "expires": _optional(token.expires),
         "revoked": _optional(token.revoked),
+        "operatorid": token.operatorid,
+        "operatorname": token.operatorname,
+        **grants_view(token.grants),
     }
 
 

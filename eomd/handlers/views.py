@@ -147,6 +147,43 @@ class TokenView(TypedDict):
     created: str
     expires: str | None
     revoked: str | None
+    #: of the person whose token it is; null for a service's
+    operatorid: int | None
+    operatorname: str
+    #: what it may reach; null: whichever there are
+    clusters: list[str] | None
+    eids: list[int] | None
+
+
+class UserView(TypedDict):
+    name: str
+    operatorid: int
+    operatorname: str
+    role: str
+    #: what they may reach; null: whichever there are
+    clusters: list[str] | None
+    eids: list[int] | None
+    created: str
+    #: since when they may not log in
+    disabled: str | None
+    #: after too many wrong passwords
+    locked_until: str | None
+
+
+class SessionView(TypedDict):
+    """Who is asking, whichever way."""
+
+    #: `user li`, `token mis`
+    name: str
+    role: str
+    operatorid: int | None
+    operatorname: str
+    clusters: list[str] | None
+    eids: list[int] | None
+    #: of a session; null without one
+    expires: str | None
+    #: to be sent along with changes as X-XSRF-Token; null without a session
+    xsrf_token: str | None
 
 
 class NewTokenView(TokenView):

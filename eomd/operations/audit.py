@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from eomd.errors import EomdError, UnavailableError
-from eomd.model import Role
+from eomd.operations.caller import Caller
 from eomd.storage.ledger import AuditEntry, Ledger
 
+__all__ = ["Audit", "Caller"]
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks."""
-
-    #: `token mis`, `uid 0`, `mis network`
-    name: str
-    role: Role
-    #: where the request came from
-    address: str
 
 
 class Audit:
@@ -45,13 +35,13 @@ class Audit:
         """Write an entry per (subject, detail), in one transaction. As `note`."""
         now = datetime.now(UTC)
         entries = [
-            AuditEntry(now, caller.name, action, subject, dict(detail), caller.address)
+            AuditEntry(now, caller.who, action, subject, dict(detail), caller.address)
             for subject, detail in deeds
         ]
         subjects = ", ".join(entry.subject for entry in entries)
         try:
             await self._ledger.audit(entries)
         except UnavailableError:
-            log.warning("audit entry kept here alone: %s %s %s", caller.name, action, subjects)
+            log.warning("audit entry kept here alone: %s %s %s", caller.who, action, subjects)
         except EomdError as error:
-            log.error("audit entry refused: %s %s %s: %s", caller.name, action, subjects, error)
+            log.error("audit entry refused: %s %s %s: %s", caller.who, action, subjects, error)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from eomd.model import ClusterTitle, EidDefinition, Incident, Operation
-from eomd.storage import audit, incidents, meta, migrate, nosdata, tokens
+from eomd.storage import audit, incidents, meta, migrate, nosdata, tokens, users
 from eomd.storage import operation_reads as reads
 from eomd.storage import operation_writes as writes
 from eomd.storage.audit import AuditEntry
@@ -27,6 +27,7 @@ from eomd.storage.operation_records import NewOperation, OperationChange, Operat
 from eomd.storage.operation_writes import KEY_LIFE
 from eomd.storage.schema import make_schema
 from eomd.storage.tokens import TokenRecord
+from eomd.storage.users import SessionRecord, UserRecord
 
 __all__ = [
     "KEY_LIFE",
@@ -38,7 +39,10 @@ __all__ = [
     "NewOperation",
     "OperationChange",
     "OperationFilter",
+    "SessionRecord",
+    "TakenError",
     "TokenRecord",
+    "UserRecord",
 ]
 
 
@@ -197,6 +201,31 @@ class Ledger:
     async def revoke_token(self, token_id: str) -> bool:
         """Revoke a token now. Return whether there is such a token."""
         return await self._link.write(lambda c: tokens.revoke(c, self._schema, token_id, self._clock()))
+
+    async def users(self) -> list[UserRecord]:
+        """Return every user, disabled ones too, by name."""
+        return await self._link.read(lambda c: users.all_users(c, self._schema))
+
+    async def add_user(self, user: UserRecord) -> None:
+        """Raises TakenError where the name or the operatorid is another's."""
+        await self._link.write(
+            lambda c: users.add(c, self._schema, user), lambda c: users.add_after_doubt(c, self._schema, user)
+        )
+
+    async def change_user(self, user: UserRecord, *, end_sessions: bool) -> None:
+        """Write a user over what stands there. Raises TakenError where the operatorid is another's."""
+        await self._link.write(lambda c: users.change(c, self._schema, user, end_sessions=end_sessions))
+
+    async def sessions(self) -> list[SessionRecord]:
+        """Return the sessions that have not expired."""
+        return await self._link.read(lambda c: users.all_sessions(c, self._schema, self._clock()))
+
+    async def add_session(self, session: SessionRecord, kept_max: int) -> None:
+        """Keep a session; of its user's only the newest `kept_max` stay."""
+        await self._link.write(lambda c: users.add_session(c, self._schema, session, kept_max))
+
+    async def end_session(self, session_id: str) -> None:
+        await self._link.write(lambda c: users.end_session(c, self._schema, session_id))
 
     async def definitions(self) -> tuple[list[ClusterTitle], list[EidDefinition]]:
         return await self._link.read(lambda c: nosdata.definitions(c, self._schema))

@@ -29,6 +29,8 @@ class Schema:
     operation: Table
     meta: Table
     tokens: Table
+    users: Table
+    sessions: Table
     audit: Table
     clusters: Table
     eids: Table
@@ -44,7 +46,13 @@ def make_schema(table: str, zone: tzinfo) -> Schema:
         optgroup=_optgroup(table, metadata),
         operation=_operation(metadata),
         meta=Table("eom_meta", metadata, Column("name", String, primary_key=True), Column("value", String)),
-        tokens=_texts("eom_tokens", metadata, "id", "name", "hash", "role", "created", "expires", "revoked"),
+        tokens=_person_of(
+            _texts("eom_tokens", metadata, "id", "name", "hash", "role", "created", "expires", "revoked")
+        ),
+        users=_person_of(
+            _texts("eom_users", metadata, "name", "password", "role", "created", "disabled", "locked_until")
+        ),
+        sessions=_texts("eom_sessions", metadata, "id", "user", "created", "expires", "address"),
         audit=_texts("eom_audit", metadata, "entry", "time", "who", "action", "subject", "detail", "address"),
         clusters=_texts("define_nosdata_cluster", metadata, "name", "title"),
         eids=_eids(metadata),
@@ -80,6 +88,14 @@ def _operation(metadata: MetaData) -> Table:
         *_columns(String, "paused_by", "message", "kind", "idempotency_key", "content_hash", "change_hash"),
         *_columns(String, "create_time", "last_modify_time", "removed_time"),
     )
+
+
+def _person_of(table: Table) -> Table:
+    """Add who is behind it, and what they may reach."""
+    table.append_column(Column("operatorid", BigInteger))
+    for column in _columns(String, "operatorname", "clusters", "eids"):
+        table.append_column(column)
+    return table
 
 
 def _eids(metadata: MetaData) -> Table:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from eomd.model import Role
-from eomd.storage.schema import EPOCH, Schema, format_time, parse_time
+from eomd.model import UNLIMITED, Grants, Role
+from eomd.storage.schema import EPOCH, Schema, format_time, parse_time, storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class TokenRecord:
     #: None: never
     expires: datetime | None
     revoked: datetime | None
+    grants: Grants = UNLIMITED
+    #: the person whose token it is; None: of a service, which names the person it acts for
+    operatorid: int | None = None
+    operatorname: str = ""
 
 
 def add(connection: Connection, schema: Schema, token: TokenRecord) -> None:
@@ -59,6 +64,9 @@ def _format(token: TokenRecord) -> dict[str, Any]:
         "created": format_time(token.created),
         "expires": format_time(token.expires) if token.expires else None,
         "revoked": format_time(token.revoked) if token.revoked else None,
+        "operatorid": token.operatorid,
+        "operatorname": storable(token.operatorname),
+        **format_grants(token.grants),
     }
 
 
@@ -71,4 +79,24 @@ def _parse(row: Mapping[Any, Any]) -> TokenRecord:
         created=parse_time(row["created"]) or EPOCH,
         expires=parse_time(row["expires"]),
         revoked=parse_time(row["revoked"]),
+        grants=parse_grants(row),
+        operatorid=row["operatorid"],
+        operatorname=row["operatorname"] or "",
     )
+
+
+def format_grants(grants: Grants) -> dict[str, str | None]:
+    """Return the two columns that hold grants; NULL for whichever there are."""
+    return {"clusters": _format_set(grants.clusters), "eids": _format_set(grants.eids)}
+
+
+def parse_grants(row: Mapping[Any, Any]) -> Grants:
+    clusters, eids = row["clusters"], row["eids"]
+    return Grants(
+        None if clusters is None else frozenset(map(str, json.loads(clusters))),
+        None if eids is None else frozenset(map(int, json.loads(eids))),
+    )
+
+
+def _format_set(granted: Iterable[str] | Iterable[int] | None) -> str | None:
+    return None if granted is None else json.dumps(sorted(granted))

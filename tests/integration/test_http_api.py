@@ -77,7 +77,6 @@ def held(site: Site, **config: Any) -> int:
         ("GET", "/download?name=1-source.csv&rows=failed", None, "", 400, "INVALID_CONFIG"),
         ("GET", "/nowhere", None, "", 404, "NOT_FOUND"),
         ("POST", "/nowhere", b"x" * 100_000, "", 404, "NOT_FOUND"),
-        ("GET", "/sessions", None, "", 404, "NOT_FOUND"),
         ("POST", "/operations/1/undo", b"", "", 404, "NOT_FOUND"),
         ("POST", "/operations/1/approve", b"{}", "", 404, "NOT_FOUND"),
         ("DELETE", "/query", None, "", 405, "METHOD_NOT_ALLOWED"),

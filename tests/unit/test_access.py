@@ -12,29 +12,43 @@ from typing import Any
 import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
-from eomd.errors import ForbiddenError, LedgerUnavailableError, NotFoundError, UnauthenticatedError
+from eomd.errors import (
+    BadRequestError,
+    ForbiddenError,
+    LedgerUnavailableError,
+    NotFoundError,
+    UnauthenticatedError,
+)
 from eomd.handlers.access import (
     Access,
     AccessSettings,
     Tokens,
-    demand,
     hash_token,
     is_loopback,
     parse_networks,
 )
 from eomd.model import Role
-from eomd.operations.desk import Caller
-from eomd.storage.ledger import TokenRecord
+from eomd.operations.caller import Caller, Operator
+from eomd.operations.people import People, xsrf_token
+from eomd.storage.ledger import SessionRecord, TokenRecord, UserRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Store:
-    """Tokens kept in a list."""
+    """Tokens, users and sessions kept in lists."""
 
     def __init__(self) -> None:
         self.kept: list[TokenRecord] = []
+        self.kept_users: list[UserRecord] = []
+        self.kept_sessions: list[SessionRecord] = []
         self.up = True
+
+    async def users(self) -> list[UserRecord]:
+        return self.kept_users
+
+    async def sessions(self) -> list[SessionRecord]:
+        return self.kept_sessions
 
     async def add_token(self, token: TokenRecord) -> None:
         self.kept.append(token)
@@ -58,21 +72,31 @@ class Clock:
 
 
 def make_request(
-    peer: str, *forwarded: str, family: int = socket.AF_INET, **headers: str
+    peer: str, *forwarded: str, family: int = socket.AF_INET, method: str = "GET", **headers: str
 ) -> HTTPServerRequest:
-    fields = HTTPHeaders({"Host": "x", **headers})
+    fields = HTTPHeaders({"Host": "x", **{name.replace("_", "-"): value for name, value in headers.items()}})
     for line in forwarded:
         fields.add("X-Forwarded-For", line)
     context: Any = SimpleNamespace(address_family=family, remote_ip=peer, protocol="http")
     stream = SimpleNamespace(socket=SimpleNamespace(family=family))
     connection: Any = SimpleNamespace(context=context, stream=stream)
-    line = RequestStartLine("GET", "/", "HTTP/1.1")
+    line = RequestStartLine(method, "/", "HTTP/1.1")
     return HTTPServerRequest(headers=fields, connection=connection, start_line=line)
 
 
-def make_access(tokens: Tokens | None = None, **changes: Any) -> Access:
+def make_access(tokens: Tokens | None = None, store: Store | None = None, **changes: Any) -> Access:
     settings = AccessSettings(True, (), parse_networks(["127.0.0.1", "10.0.0.0/8"]), 1000, None)
-    return Access(replace(settings, **changes), tokens or Tokens(Store()))
+    people: Any = store or Store()
+    executor: Any = None
+    return Access(replace(settings, **changes), tokens or Tokens(Store()), People(people, executor))
+
+
+def log_in(store: Store, token: str = "s3cret", role: Role = Role.OPERATOR) -> None:
+    """Put a session there whose browser holds this."""
+    now = datetime.now(UTC)
+    store.kept_users = [UserRecord("li", 7, "李", role, "", now)]
+    expires = now + timedelta(hours=1)
+    store.kept_sessions = [SessionRecord(hash_token(token), "li", now, expires, "127.0.0.1")]
 
 
 @pytest.mark.parametrize(
@@ -164,12 +188,95 @@ def test_a_record_is_not_found_by_its_hash() -> None:
     assert tokens.find(record.hash) is None
 
 
+def test_a_session_is_its_user() -> None:
+    store = Store()
+    access = make_access(store=store)
+    log_in(store)
+    with pytest.raises(LedgerUnavailableError):
+        access.identify(make_request("192.0.2.5", Cookie="eomd_session=s3cret"), mis=False)
+    asyncio.run(access.refresh())
+    caller = access.identify(make_request("192.0.2.5", Cookie="eomd_session=s3cret"), mis=False)
+    assert (caller.name, caller.role, caller.operator) == ("user li", Role.OPERATOR, Operator(7, "李"))
+    for cookie in ("eomd_session=s3cre", "eomd_session=", "eomd_session=" + hash_token("s3cret")):
+        with pytest.raises(UnauthenticatedError):
+            access.identify(make_request("192.0.2.5", Cookie=cookie), mis=False)
+
+
+def test_a_session_ends_with_its_time_and_with_its_user() -> None:
+    store = Store()
+    access = make_access(store=store)
+    log_in(store)
+    store.kept_users = [replace(store.kept_users[0], disabled=NOW)]
+    asyncio.run(access.refresh())
+    assert access.people.find("s3cret") is None
+    log_in(store)
+    store.kept_sessions = [replace(store.kept_sessions[0], expires=datetime.now(UTC))]
+    asyncio.run(access.refresh())
+    assert access.people.find("s3cret") is None
+
+
+def test_a_change_by_a_session_needs_the_word_of_its_page() -> None:
+    store = Store()
+    access = make_access(store=store, mis_networks=parse_networks(["192.0.2.0/24"]))
+    log_in(store)
+    asyncio.run(access.refresh())
+    cookie = "eomd_session=s3cret"
+    for word in ("", "x", xsrf_token("other"), "\xff"):
+        with pytest.raises(ForbiddenError, match="X-XSRF-Token"):
+            access.identify(
+                make_request("192.0.2.5", method="POST", Cookie=cookie, X_XSRF_Token=word), mis=True
+            )
+    said = make_request("192.0.2.5", method="POST", Cookie=cookie, X_XSRF_Token=xsrf_token("s3cret"))
+    assert access.identify(said, mis=False).name == "user li"
+
+
+def test_a_page_of_another_site_changes_nothing() -> None:
+    foreign: dict[str, Any] = {"Sec_Fetch_Site": "cross-site"}
+    for access in (make_access(enabled=False), make_access(mis_networks=parse_networks(["192.0.2.5"]))):
+        with pytest.raises(ForbiddenError):
+            access.identify(make_request("192.0.2.5", method="POST", **foreign), mis=True)
+        access.identify(make_request("192.0.2.5", **foreign), mis=True)
+        access.identify(make_request("192.0.2.5", method="POST", Sec_Fetch_Site="same-origin"), mis=True)
+
+
+def test_a_service_names_the_person_it_acts_for() -> None:
+    tokens = Tokens(Store())
+    _, service = asyncio.run(tokens.add("mis", Role.OPERATOR, None))
+    _, own = asyncio.run(tokens.add("li", Role.OPERATOR, None, operator=Operator(7, "Li")))
+    access = make_access(tokens)
+
+    def ask(token: str, **headers: str) -> Caller:
+        return access.identify(
+            make_request("192.0.2.5", Authorization=f"Bearer {token}", **headers), mis=False
+        )
+
+    assert ask(service).operator is None
+    acting = ask(service, X_Operator_Id="8", X_Operator_Name="%E6%9D%8E")
+    assert (acting.operator, acting.who) == (Operator(8, "李"), "token mis for operator 8 (李)")
+    assert ask(own, X_Operator_Id="7").who == "token li"
+    with pytest.raises(ForbiddenError):
+        ask(own, X_Operator_Id="8")
+    for number in ("-1", "x", "99999999999999999999", "٣"):
+        with pytest.raises(BadRequestError):
+            ask(service, X_Operator_Id=number)
+    with pytest.raises(BadRequestError):
+        ask(service, X_Operator_Id="8", X_Operator_Name="%0A")
+
+
+@pytest.mark.parametrize(
+    ("peer", "proto", "secure"),
+    [("127.0.0.1", "https", True), ("127.0.0.1", "http", False), ("192.0.2.5", "https", False)],
+)
+def test_only_a_trusted_proxy_says_that_the_browser_speaks_tls(peer: str, proto: str, secure: bool) -> None:
+    assert make_access().is_secure(make_request(peer, X_Forwarded_Proto=proto)) is secure
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_a_role_covers_the_lower_ones(role: Role) -> None:
     caller = Caller("x", role, "127.0.0.1")
     for needed in Role:
         if needed > role:
             with pytest.raises(ForbiddenError, match=needed.format()):
-                demand(caller, needed)
+                caller.demand_role(needed)
         else:
-            demand(caller, needed)
+            caller.demand_role(needed)

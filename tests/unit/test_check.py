@@ -24,7 +24,6 @@ def test_defaults_are_not_remarked_on() -> None:
     [
         ("approval", "rows", 1000),
         ("modify", "refuse_repeats", True),
-        ("auth", "session_hours", 1),
     ],
 )
 def test_a_setting_that_nothing_acts_on_yet_is_named(table: str, key: str, value: object) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eomd.errors import FieldProblem, InvalidConfigError, TooLargeError
+from eomd.handlers.people_requests import TokenRequest
 from eomd.handlers.requests import (
     ClusterChange,
     Definitions,
@@ -19,7 +20,6 @@ from eomd.handlers.requests import (
     OperationsRequest,
     QueryConfig,
     RowsRequest,
-    TokenRequest,
     validate,
     validate_parameters,
 )

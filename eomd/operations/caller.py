@@ -1,0 +1,77 @@
+"""Who asks, for whom, and what they may: the one place where roles and grants are held against a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from eomd.errors import ForbiddenError
+from eomd.model import UNLIMITED, Grants, Order, Role
+
+
+class Operator(NamedTuple):
+    """A person, as operations name them. Who has the same id is the same person."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks."""
+
+    #: `user li`, `token mis`, `uid 0`, `mis network`
+    name: str
+    role: Role
+    #: where the request came from
+    address: str
+    grants: Grants = UNLIMITED
+    #: the person behind the request; None: a service or this machine, which has named nobody
+    operator: Operator | None = None
+    #: the operator was named by the caller, and is not who the caller was identified as
+    acting: bool = False
+
+    @property
+    def who(self) -> str:
+        """Both of them, for the audit: `token mis for operator 7 (Li)`."""
+        if not self.acting or self.operator is None:
+            return self.name
+        named = f" ({self.operator.name})" if self.operator.name else ""
+        return f"{self.name} for operator {self.operator.id}{named}"
+
+    def acting_for(self, operator: Operator) -> Caller:
+        """Return the caller as one who acts for this person. Raises ForbiddenError for somebody else's."""
+        if self.operator is None or (self.acting and self.operator.id == operator.id):
+            return replace(self, operator=operator, acting=True)
+        if self.operator.id != operator.id:
+            raise ForbiddenError(f"you are operator {self.operator.id} and cannot act for {operator.id}")
+        return self
+
+    def demand_role(self, role: Role) -> None:
+        """Raises ForbiddenError where the role is too low."""
+        if self.role < role:
+            raise ForbiddenError(f"this needs the role {role.format()}; yours is {self.role.format()}")
+
+    def demand_whole(self) -> None:
+        """Raises ForbiddenError to whom only some counters are granted."""
+        if not self.grants.whole:
+            raise ForbiddenError("this concerns all clusters and EIDs; yours are limited")
+
+    def demand_cluster(self, cluster: str) -> None:
+        """Raises ForbiddenError where the cluster is not granted."""
+        if not self.grants.has_cluster(cluster):
+            granted = ", ".join(sorted(self.grants.clusters or ())) or "none"
+            raise ForbiddenError(f"the cluster {cluster!r} is not granted to you (granted: {granted})")
+
+    def demand_order(self, order: Order) -> None:
+        """Raises ForbiddenError where the order's cluster or one of its EIDs is not granted."""
+        self.demand_cluster(order.cluster)
+        self._demand_eids(order.eids)
+
+    def may_see(self, order: Order) -> bool:
+        return self.grants.has_cluster(order.cluster) and not self.grants.missing_eids(order.eids)
+
+    def _demand_eids(self, eids: Sequence[int]) -> None:
+        if missing := self.grants.missing_eids(eids):
+            raise ForbiddenError(f"not granted to you: EID {', '.join(map(str, missing))}")

@@ -1,0 +1,234 @@
+"""People log in, change what they may, and go; guessing their passwords gets nobody far."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eomd.model import Role
+from eomd.operations.throttle import FORGET_S, FREE_TRIES, TRIES_MAX, Throttle
+from tests.integration.http_site import Answer, Site, open_site
+
+PASSWORD = "kite rain 7 lantern"
+OTHER = "window 3 harbour salt"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with open_site(tmp_path_factory.mktemp("site"), {"fish": "127.0.0.1:1:1"}) as opened:
+        yield opened
+
+
+class Browser:
+    """Keeps cookies, and says the page's word with every change."""
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.cookie, self.word = site, "", ""
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        own = {"X-XSRF-Token": self.word} if self.word else {}
+        if self.cookie:
+            own["Cookie"] = f"eomd_session={self.cookie}"
+        answer = self.site.request(method, path, json_body=body, headers=own | headers, role=None)
+        for line in answer.headers.get_all("Set-Cookie", []):
+            self.cookie = SimpleCookie(line)["eomd_session"].value
+        return answer
+
+    def log_in(self, name: str, password: str = PASSWORD) -> Answer:
+        answer = self.request("POST", "/session", {"name": name, "password": password})
+        if answer.status == 201:
+            self.word = answer.data["xsrf_token"]
+        return answer
+
+
+def add_user(site: Site, name: str, operatorid: int, role: str = "operator", **fields: Any) -> Answer:
+    user = {"name": name, "operatorid": operatorid, "operatorname": name.title(), "role": role}
+    return site.request("POST", "/users", json_body={"password": PASSWORD, **user, **fields}, role=Role.ADMIN)
+
+
+def change(site: Site, name: str, **fields: Any) -> Answer:
+    return site.request("PATCH", f"/users/{name}", json_body=fields, role=Role.ADMIN)
+
+
+@pytest.fixture
+def user(site: Site, request: pytest.FixtureRequest) -> str:
+    """A user of the test's own."""
+    number = sum(map(ord, request.node.name)) * 1000 + len(
+        site.request("GET", "/users", role=Role.ADMIN).data
+    )
+    answer = add_user(site, f"u{number}", number)
+    assert answer.status == 201, answer.body
+    return f"u{number}"
+
+
+@pytest.fixture
+def stopped_clock(site: Site) -> Iterator[list[float]]:
+    """Seconds of the counting of passwords, as the test says."""
+    people, now_s = site.rooms.context.access.people, [1e6]
+    people._throttle, people._clock_s = Throttle(), lambda: now_s[0]
+    yield now_s
+    people._throttle, people._clock_s = Throttle(), time.monotonic
+
+
+def audited(site: Site, subject: str) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(site.data.path / "eomd.db")) as ledger:
+        query = "SELECT who, action FROM eom_audit WHERE subject = ? ORDER BY id"
+        return ledger.execute(query, (subject,)).fetchall()
+
+
+def test_who_has_logged_in_is_known_until_they_log_out(site: Site, user: str) -> None:
+    browser = Browser(site)
+    answer = browser.log_in(user)
+    assert answer.status == 201, answer.body
+    cookie = answer.headers["Set-Cookie"].lower()
+    assert all(word in cookie for word in ("httponly", "samesite=strict", "path=/", "max-age=43200"))
+    assert "secure" not in cookie
+    session = browser.request("GET", "/session").data
+    assert (session["name"], session["role"]) == (f"user {user}", "operator")
+    assert session["xsrf_token"] == browser.word
+    held = browser.cookie
+    assert browser.request("DELETE", "/session").status == 200
+    browser.cookie = held
+    assert browser.request("GET", "/session").status == 401
+    assert [action for _, action in audited(site, f"user {user}")] == ["add_user", "log_in", "log_out"]
+
+
+def test_neither_password_nor_session_is_kept_in_clear(site: Site, user: str) -> None:
+    browser = Browser(site)
+    browser.log_in(user)
+    kept = b"".join(path.read_bytes() for path in site.data.path.glob("eomd.db*"))
+    assert PASSWORD.encode() not in kept
+    assert browser.cookie.encode() not in kept
+    assert PASSWORD not in json.dumps(site.request("GET", "/users", role=Role.ADMIN).json)
+
+
+def test_behind_tls_the_cookie_is_for_tls_alone(site: Site, user: str) -> None:
+    body = json.dumps({"name": user, "password": PASSWORD}).encode()
+    headers = {"Content-Type": "application/json", "X-Forwarded-Proto": "https"}
+    answer = site.request("POST", "/session", body, headers, role=None)
+    assert "secure" in answer.headers["Set-Cookie"].lower()
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
+def test_a_form_of_another_site_logs_nobody_in(site: Site, user: str, content_type: str) -> None:
+    body = json.dumps({"name": user, "password": PASSWORD}).encode()
+    answer = site.request("POST", "/session", body, {"Content-Type": content_type}, role=None)
+    assert (answer.status, answer.error) == (400, "BAD_REQUEST")
+
+
+def test_what_is_wrong_is_not_told(site: Site, user: str) -> None:
+    assert change(site, user, disabled=True).status == 200
+    answers = [Browser(site).log_in(user), Browser(site).log_in(user, OTHER), Browser(site).log_in("nobody")]
+    assert {(answer.status, answer.json["msg"]) for answer in answers} == {
+        (401, "the name or the password is wrong")
+    }
+
+
+def test_a_change_without_the_page_s_word_is_refused(site: Site, user: str) -> None:
+    browser = Browser(site)
+    browser.log_in(user)
+    for word in ("", "0" * 64):
+        answer = browser.request("DELETE", "/session", **{"X-XSRF-Token": word})
+        assert (answer.status, answer.error) == (403, "FORBIDDEN")
+    assert browser.request("GET", "/session").status == 200
+
+
+def test_guessing_has_to_wait_and_an_admin_ends_that(
+    site: Site, user: str, stopped_clock: list[float]
+) -> None:
+    for _ in range(FREE_TRIES):
+        assert Browser(site).log_in(user, "wrong").status == 401
+    waiting = Browser(site).log_in(user)
+    assert (waiting.status, waiting.error, waiting.headers["Retry-After"]) == (429, "TOO_MANY_ATTEMPTS", "1")
+    stopped_clock[0] += 1.0
+    assert Browser(site).log_in(user, "wrong").status == 401
+    assert Browser(site).log_in(user).headers["Retry-After"] == "2"
+    assert change(site, user, locked=False).status == 200
+    assert Browser(site).log_in(user).status == 201
+
+
+def test_a_lock_is_in_the_ledger(site: Site, user: str, stopped_clock: list[float]) -> None:
+    for _ in range(TRIES_MAX):
+        assert Browser(site).log_in(user, "wrong").status == 401
+        stopped_clock[0] += 100.0
+    # what was counted is forgotten, as it is by another life of the server
+    stopped_clock[0] += FORGET_S
+    locked = Browser(site).log_in(user)
+    assert (locked.status, locked.error) == (429, "TOO_MANY_ATTEMPTS")
+    [view] = [one for one in site.request("GET", "/users", role=Role.ADMIN).data if one["name"] == user]
+    assert view["locked_until"] is not None
+    assert change(site, user, password=OTHER).data["locked_until"] is None
+    assert Browser(site).log_in(user, OTHER).status == 201
+
+
+def test_another_password_ends_all_sessions(site: Site, user: str) -> None:
+    here, there = Browser(site), Browser(site)
+    here.log_in(user)
+    there.log_in(user)
+    wrong = here.request("PUT", "/session/password", {"old": OTHER, "new": OTHER})
+    assert (wrong.status, wrong.error) == (401, "UNAUTHENTICATED")
+    weak = here.request("PUT", "/session/password", {"old": PASSWORD, "new": "password1234"})
+    assert weak.data["problems"][0]["field"] == "password"
+    assert here.request("PUT", "/session/password", {"old": PASSWORD, "new": OTHER}).status == 200
+    assert there.request("GET", "/session").status == 401
+    assert Browser(site).log_in(user).status == 401
+    assert Browser(site).log_in(user, OTHER).status == 201
+
+
+def test_disabling_ends_all_sessions_at_once(site: Site, user: str) -> None:
+    browser = Browser(site)
+    browser.log_in(user)
+    assert change(site, user, disabled=True).data["disabled"] is not None
+    assert browser.request("GET", "/session").status == 401
+    assert change(site, user, disabled=False).data["disabled"] is None
+    assert browser.request("GET", "/session").status == 401
+
+
+def test_a_new_role_counts_in_a_session_that_is_there(site: Site, user: str) -> None:
+    browser = Browser(site)
+    browser.log_in(user)
+    assert browser.request("GET", "/tokens").status == 403
+    change(site, user, role="admin")
+    assert browser.request("GET", "/tokens").status == 200
+
+
+def test_a_name_and_an_operatorid_are_one_person_s(site: Site, user: str) -> None:
+    taken = add_user(site, user, 1)
+    assert taken.data["problems"] == [{"field": "name", "reason": "is another user's"}]
+    operatorid = next(
+        one["operatorid"]
+        for one in site.request("GET", "/users", role=Role.ADMIN).data
+        if one["name"] == user
+    )
+    taken = add_user(site, "another", operatorid)
+    assert taken.data["problems"] == [{"field": "operatorid", "reason": "is another user's"}]
+
+
+@pytest.mark.parametrize("name", ["Li", "li wei", "", "李", "x" * 65, ".li"])
+def test_a_name_that_could_be_mistaken_is_refused(site: Site, name: str) -> None:
+    answer = add_user(site, name, 1)
+    assert (answer.status, answer.data["problems"][0]["field"]) == (400, "name")
+
+
+def test_there_is_nothing_to_change_of_nobody(site: Site, user: str) -> None:
+    assert change(site, "nobody", role="admin").status == 404
+    assert change(site, user).status == 400
+    assert change(site, user, operatorid=5).data["problems"][0]["field"] == "operatorid"
+
+
+def test_sessions_outlive_the_server(tmp_path: Path) -> None:
+    with open_site(tmp_path, {"fish": "127.0.0.1:1:1"}) as first:
+        add_user(first, "li", 7)
+        browser = Browser(first)
+        browser.log_in("li")
+    with open_site(tmp_path, {"fish": "127.0.0.1:1:1"}) as second:
+        browser.site = second
+        assert browser.request("GET", "/session").data["name"] == "user li"
