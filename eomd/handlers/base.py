@@ -114,6 +114,7 @@ class ApiHandler(RequestHandler):
                 return
             self._bigint_as_string = self._take_bigint()
             self._identify()
+            await self._check_grants()
             if self._changes and self.context.draining.is_set():
                 raise DrainingError("the server is shutting down; try again in a moment")
             await self.admit()
@@ -361,6 +362,19 @@ class ApiHandler(RequestHandler):
             return
         self.caller = self.context.access.identify(self.request, mis=self.method.mis)
         self.caller.demand_role(self.method.role)
+
+    async def _check_grants(self) -> None:
+        """Raise ForbiddenError for what is not granted to a limited caller; by default, for anything."""
+        caller, subject = self.caller, self.route.subject
+        if caller is None or caller.grants.whole or self.method.role is None:
+            return
+        if subject == "operation":
+            operation = await self.context.desk.operation(self.parse_id(self.path_kwargs["id"]))
+            caller.demand_order(operation.order)
+        elif subject == "cluster":
+            caller.demand_cluster(self.path_kwargs["name"])
+        elif not self.method.narrows:
+            caller.demand_whole()
 
 
 class UnknownPathHandler(ApiHandler):

@@ -11,7 +11,8 @@ from eomd.handlers.views import cluster_view
 class ClustersHandler(ApiHandler):
     async def get(self) -> None:
         self.parameters(Nothing)
-        self.answer([cluster_view(cluster) for cluster in self.context.desk.clusters()])
+        granted = self.asking().grants.has_cluster
+        self.answer([cluster_view(each) for each in self.context.desk.clusters() if granted(each.name)])
 
 
 class ClusterHandler(ApiHandler):

@@ -15,7 +15,7 @@ from eomd.handlers.access import Access
 from eomd.handlers.download_source import DownloadSource
 from eomd.handlers.metrics import Metrics
 from eomd.handlers.views import HealthView, ReloadView, cluster_view, format_time
-from eomd.model import UNFINISHED, NodeState
+from eomd.model import UNFINISHED, Grants, NodeState
 from eomd.operations.desk import Desk, Download
 
 
@@ -113,11 +113,12 @@ class Context:
         well = well and not self.desk.watch.incidents_open
         return "ok" if well else "degraded"
 
-    def overview(self) -> dict[str, Any]:
+    def overview(self, grants: Grants) -> dict[str, Any]:
         """Return what the overview shows beside the operations."""
         health = self.health(with_components=True)
+        clusters = [cluster for cluster in self.desk.clusters() if grants.has_cluster(cluster.name)]
         return {
-            "clusters": [cluster_view(cluster) for cluster in self.desk.clusters()],
+            "clusters": [cluster_view(cluster) for cluster in clusters],
             "ledger": health["components"]["ledger"],
             "health": health,
         }

@@ -25,7 +25,7 @@ class DownloadHandler(ApiHandler):
     async def get(self) -> None:
         request = self.parameters(DownloadRequest)
         download = await self.context.desk.open_download(
-            request.name, failed_only=request.rows == "failed", bom=request.bom
+            request.name, self.asking(), failed_only=request.rows == "failed", bom=request.bom
         )
         self._describe(download)
         if self._is_unchanged(download):

@@ -54,12 +54,14 @@ class OverviewEventsHandler(EventStreamHandler):
         self.finish()
 
     async def news(self, operations: list[Operation]) -> bool | None:
-        for operation in operations:
+        caller = self.asking()
+        seen = [operation for operation in operations if caller.may_see(operation.order)]
+        for operation in seen:
             view = operation_view(operation, *self.context.desk.rate(operation.id))
             if not await self.send_event("operation", view):
                 return None
-        sent = bool(operations)
-        for name, part in self.context.overview().items():
+        sent = bool(seen)
+        for name, part in self.context.overview(caller.grants).items():
             content = encode(part)
             if self._parts.get(name) == content:
                 continue

@@ -15,7 +15,11 @@ from eomd.model import ClusterTitle, EidDefinition
 class DefinitionsHandler(ApiHandler):
     async def get(self) -> None:
         self.parameters(Nothing)
-        self.answer(definitions_view(*await self.context.desk.definitions()))
+        titles, eids = await self.context.desk.definitions()
+        grants = self.asking().grants
+        titles = [title for title in titles if grants.has_cluster(title.name)]
+        eids = [e for e in eids if grants.has_cluster(e.cluster) and not grants.missing_eids([e.eid])]
+        self.answer(definitions_view(titles, eids))
 
     async def put(self) -> None:
         self.parameters(Nothing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from eomd.errors import ForbiddenError
@@ -28,11 +29,15 @@ class OperationsHandler(_Viewing):
         await self._list(self.fields(OperationsRequest))
 
     async def _list(self, request: OperationsRequest) -> None:
-        if request.operatorid is None and self.asking().role < Role.APPROVER:
-            raise ForbiddenError(
-                "everybody's operations are for the role approver; add operatorid for those of one operator"
-            )
-        total, items = await self.context.desk.operations(_filter(request))
+        caller = self.asking()
+        wanted = replace(_filter(request), grants=caller.grants)
+        if wanted.operatorid is None and caller.role < Role.APPROVER:
+            if caller.operator is None:
+                raise ForbiddenError(
+                    "everybody's operations are for the role approver; add operatorid for one operator's"
+                )
+            wanted = replace(wanted, operatorid=caller.operator.id)
+        total, items = await self.context.desk.operations(wanted)
         self.answer(
             {
                 "total": total,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from eomd.handlers.base import ApiHandler
 
 API_PREFIX = "/api/v1"
+
+Subject = Literal["operation", "cluster"]
+_SUBJECTS: dict[str, Subject] = {"/operations/{id}": "operation", "/clusters/{name}": "cluster"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Method:
     reads: bool = False
     #: whether the body may be multipart with a `file` part
     upload: bool = False
+    #: shows and changes by itself nothing but what is granted to the caller
+    narrows: bool = False
     #: media type of success where it is no envelope
     media_type: str | None = None
 
@@ -55,6 +60,11 @@ class Route:
     arguments: dict[str, Any] = field(default_factory=dict)
     #: for the watchdog alone, through the machine's own socket; not part of the API
     internal: bool = False
+
+    @property
+    def subject(self) -> Subject | None:
+        """What the path is about: the caller's grants are held against it before anything else happens."""
+        return next((subject for under, subject in _SUBJECTS.items() if self.path.startswith(under)), None)
 
     @property
     def pattern(self) -> str:

@@ -75,11 +75,12 @@ def make_routes() -> list[Route]:
 
 def _mis_routes() -> list[Route]:
     """The five paths that the MIS has always called."""
-    listing: dict[str, Any] = {"role": VIEWER, "response": OperationsView, "mis": True}
+    listing: dict[str, Any] = {"role": VIEWER, "response": OperationsView, "mis": True, "narrows": True}
     download: dict[str, Any] = {
         "role": VIEWER,
         "parameters": DownloadRequest,
         "mis": True,
+        "narrows": True,
         "media_type": "text/csv",
     }
     return [
@@ -106,6 +107,7 @@ def _mis_routes() -> list[Route]:
                     response=UploadView,
                     status=201,
                     mis=True,
+                    narrows=True,
                 )
             },
         ),
@@ -124,6 +126,7 @@ def _hand_in(summary: str, config: type[QueryConfig], request: type[QueryHandIn 
     return Method(
         summary, OPERATOR,
         config=config, request=request, upload=True, response=OperationView, status=201, mis=True,
+        narrows=True,
     )  # fmt: skip
 
 
@@ -153,7 +156,9 @@ def _operation_routes() -> list[Route]:
             "/operations/{id}/summary", SummaryHandler, get("Figures of the result", response=dict[str, Any])
         ),
         *actions,
-        Route("/events", OverviewEventsHandler, get("Follow everything on the overview", **stream)),
+        Route(
+            "/events", OverviewEventsHandler, get("Follow everything on the overview", narrows=True, **stream)
+        ),
     ]
 
 
@@ -162,7 +167,7 @@ def _setup_routes() -> list[Route]:
         Route(
             "/clusters",
             ClustersHandler,
-            {"GET": Method("List clusters", VIEWER, response=list[ClusterEntry])},
+            {"GET": Method("List clusters", VIEWER, response=list[ClusterEntry], narrows=True)},
         ),
         Route(
             "/clusters/{name}",
@@ -180,7 +185,7 @@ def _setup_routes() -> list[Route]:
             "/nosdata",
             DefinitionsHandler,
             {
-                "GET": Method("The counters' definitions", VIEWER, response=DefinitionsView),
+                "GET": Method("The counters' definitions", VIEWER, response=DefinitionsView, narrows=True),
                 "PUT": Method(
                     "Replace the counters' definitions", ADMIN, request=Definitions, response=DefinitionsView
                 ),
@@ -196,15 +201,15 @@ def _people_routes() -> list[Route]:
             "/session",
             SessionHandler,
             {
-                "GET": Method("Who is asking", VIEWER, response=SessionView),
+                "GET": Method("Who is asking", VIEWER, response=SessionView, narrows=True),
                 "POST": Method("Log in", None, request=LogInRequest, response=SessionView, status=201),
-                "DELETE": Method("Log out", VIEWER),
+                "DELETE": Method("Log out", VIEWER, narrows=True),
             },
         ),
         Route(
             "/session/password",
             PasswordHandler,
-            {"PUT": Method("Choose another password", VIEWER, request=PasswordRequest)},
+            {"PUT": Method("Choose another password", VIEWER, request=PasswordRequest, narrows=True)},
         ),
         Route(
             "/users",
@@ -252,6 +257,7 @@ def _service_routes() -> list[Route]:
                     VIEWER,
                     parameters=IncidentsRequest,
                     response=IncidentsView,
+                    narrows=True,
                 )
             },
         ),

@@ -18,8 +18,9 @@ from typing import Any
 from eomd.durable import write_atomically
 from eomd.errors import NotFoundError, WrongStateError
 from eomd.model import ClusterTitle, EidDefinition, Operation, Order
-from eomd.operations.audit import Audit, Caller
+from eomd.operations.audit import Audit
 from eomd.operations.board import Board, Subscription
+from eomd.operations.caller import Caller
 from eomd.operations.clusters import ClusterOffice, ClusterView
 from eomd.operations.definitions import Definitions
 from eomd.operations.inbox import Inbox
@@ -91,6 +92,7 @@ class Desk:
     async def _hand_in(
         self, order: Order, source: Source, key: str | None, caller: Caller
     ) -> tuple[Operation, bool]:
+        caller.demand_order(order)
         operation, created = await self.intake.hand_in(order, source, key)
         if created:
             await self.audit.note(caller, "hand_in", f"operation {operation.id}", {"note": order.note})
@@ -144,12 +146,15 @@ class Desk:
     async def summary(self, operation: int) -> dict[str, Any]:
         return await self.results.summary(await self.operation(operation))
 
-    async def open_download(self, name: str, *, failed_only: bool = False, bom: bool = True) -> Download:
-        """Find a source, result or log by its name. Raises NotFoundError, GoneError."""
+    async def open_download(
+        self, name: str, caller: Caller, *, failed_only: bool = False, bom: bool = True
+    ) -> Download:
+        """Find a source, result or log by its name. Raises NotFoundError, ForbiddenError, GoneError."""
         identity = parse_stored_name(name)
         if identity is None:
             raise NotFoundError(f"there is no file {name!r}")
         operation = await self.operation(identity)
+        caller.demand_order(operation.order)
         return await self.results.download(operation, name, failed_only=failed_only, bom=bom)
 
     # --- acting ------------------------------------------------------------------------------------------

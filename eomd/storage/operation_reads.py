@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, false, func, or_, select
 
-from eomd.model import ENDED, STATE_OF_STATUS, UNFINISHED, Operation, State
+from eomd.model import ENDED, STATE_OF_STATUS, UNFINISHED, Grants, Operation, State
 from eomd.storage.columns import Shapes
 from eomd.storage.operation_records import (
     OWN,
@@ -149,7 +150,22 @@ def _conditions(
         conditions.append(_says(connection, schema, "model", str(wanted.model)))
     if wanted.q:
         conditions.append(_described(connection, schema, shapes, wanted.q))
-    return conditions
+    return conditions + list(_granted(connection, schema, wanted.grants))
+
+
+def _granted(connection: Connection, schema: Schema, grants: Grants) -> Iterator[Condition]:
+    own = schema.operation.c
+    if grants.clusters is not None:
+        yield own.cluster.in_(sorted(grants.clusters))
+    if grants.eids is not None:
+        yield own.id.is_not(None)
+        granted = json.dumps(sorted(grants.eids))
+        if connection.dialect.name == "mysql":
+            yield func.json_contains(granted, func.json_extract(own.order_json, "$.eids")) == 1
+        else:
+            asked = func.json_each(own.order_json, "$.eids").table_valued("value")
+            listed = select(func.json_each(granted).table_valued("value").c.value)
+            yield ~select(asked.c.value).where(asked.c.value.not_in(listed)).exists()
 
 
 def _in_state(schema: Schema, state: State) -> Condition:

@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 
 from eomd.model import (
     STATE_OF_STATUS,
+    UNLIMITED,
     Counts,
     Duplicates,
+    Grants,
     Mode,
     Model,
     Operation,
@@ -134,6 +136,8 @@ class OperationFilter:
     model: Model | None = None
     #: text within the description
     q: str | None = None
+    #: only operations that are within these; foreign ones are within UNLIMITED alone
+    grants: Grants = UNLIMITED
     page: int = 1
     #: 1 … PAGE_SIZE_MAX
     page_size: int = 20

@@ -4,12 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from ledger_homes import NOON, MariaHome, SqliteHome
+from ledger_homes import NOON, MariaHome, SqliteHome, new_operation
 
-from eomd.model import Grants, Role
-from eomd.storage.ledger import Ledger, SessionRecord, TakenError, TokenRecord, UserRecord
+from eomd.model import Grants, Model, Order, Role
+from eomd.storage.ledger import Ledger, OperationFilter, SessionRecord, TakenError, TokenRecord, UserRecord
 
 GRANTS = Grants(frozenset({"fish", "label"}), frozenset({1001, 2**32 - 1}))
+
+FOREIGN = """INSERT INTO define_optgroup
+    (description, executed, handleres, conf, operatorid, create_time, status)
+    VALUES ('of old', 1, 10, '{"cluster": "fish", "eids": "1001"}', 7, '2025-01-02 03:04:05', 10)"""
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -93,5 +97,35 @@ def test_a_token_keeps_whose_it_is_and_what_it_may_reach(home):
         token = TokenRecord("t1", "li", "5ecret", Role.OPERATOR, NOON, None, None, GRANTS, 7, "李")
         await ledger.add_token(token)
         assert await ledger.tokens() == [token]
+
+    home.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("grants", "seen"),
+    [
+        (Grants(), ["fish", "label", "two", "foreign"]),
+        (Grants(frozenset({"fish"})), ["fish", "two"]),
+        (Grants(None, frozenset({1001})), ["fish", "label"]),
+        (Grants(frozenset({"fish"}), frozenset({1001, 1002, 5})), ["fish", "two"]),
+        (Grants(frozenset({"fish"}), frozenset({1002})), []),
+        (Grants(frozenset(), None), []),
+        (Grants(None, frozenset()), []),
+    ],
+)
+def test_a_list_holds_what_is_granted(home, grants, seen):
+    async def scenario(ledger):
+        names = {}
+        for name, cluster, eids in (
+            ("fish", "fish", (1001,)),
+            ("label", "label", (1001,)),
+            ("two", "fish", (1001, 1002)),
+        ):
+            order = Order(Model.QUERY, cluster, eids, operatorid=7, operatorname="Li")
+            names[(await ledger.admit(replace(new_operation(), order=order))).id] = name
+        home.execute(FOREIGN)
+        total, found = await ledger.operations(OperationFilter(grants=grants))
+        assert total == len(found)
+        assert [names.get(each.id, "foreign") for each in reversed(found)] == seen
 
     home.run(scenario)
