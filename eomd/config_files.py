@@ -7,12 +7,18 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from eomd.config import Settings
 from eomd.errors import ConfigurationError
 
 CREDENTIAL = "ledger-password"
 SECRET_BYTES_MAX = 4096
+#: of databases, as they come or as guides name them
+DEFAULT_PASSWORDS = frozenset(
+    {"root", "admin", "administrator", "password", "passwd", "mysql", "mariadb", "eomd", "changeme", "secret"}
+    | {"test", "toor", "123456", "12345678", "123456789", "root123", "admin123", "password123", "p@ssw0rd"}
+)
 
 
 def read_ledger_password(settings: Settings, environ: Mapping[str, str]) -> str | None:
@@ -20,16 +26,34 @@ def read_ledger_password(settings: Settings, environ: Mapping[str, str]) -> str 
 
     The first that is there: EOMD_LEDGER__PASSWORD (or `ledger.password`), the one in `ledger.url`,
     `ledger.password_file`, systemd's credential `ledger-password`.
-    Raises ConfigurationError where the file is missing or others may read it.
+    Raises ConfigurationError where the file is missing or others may read it; for a default password, where
+    others than this machine can reach eomd.
     """
-    stated = settings.ledger.password.get_secret_value() or settings.url_password
-    if stated:
-        return stated
-    file = find_password_file(settings, environ)
-    if file is None:
-        return None
-    # systemd guards the folder of its credentials itself, with modes of its own
-    return read_secret(file) if settings.ledger.password_file else _read_line(file)
+    password = settings.ledger.password.get_secret_value() or settings.url_password
+    if not password and (file := find_password_file(settings, environ)) is not None:
+        # systemd guards the folder of its credentials itself, with modes of its own
+        password = read_secret(file) if settings.ledger.password_file else _read_line(file)
+    _refuse_default(settings, password)
+    return password
+
+
+def _refuse_default(settings: Settings, password: str | None) -> None:
+    """Raise ConfigurationError for a password that everybody tries first, where others can reach eomd."""
+    known = {*DEFAULT_PASSWORDS, (urlsplit(settings.ledger.url).username or "").casefold()}
+    if password and password.casefold() in known and not settings.server.address.is_loopback:
+        raise ConfigurationError(
+            f"[ledger] password: a default password, and [server] listen = {settings.server.listen} "
+            "lets others reach eomd: give the database's user another one"
+        )
+
+
+def read_secrets(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Return everything of the configuration that must not be seen in a log.
+
+    Raises ConfigurationError as `read_ledger_password`.
+    """
+    stated = [settings.ledger.password.get_secret_value(), settings.url_password]
+    return [secret for secret in {*stated, read_ledger_password(settings, environ)} if secret]
 
 
 def find_password_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 #: what a record may carry beside its message
 FIELDS = ("operation", "cluster", "operator")
@@ -19,6 +20,12 @@ _PATTERNS = (
     re.compile(r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(r"(?i)(\b(?:password|passwd|pwd|token|secret)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;]+"),
     re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)"),
+    re.compile(r"(?i)(\b(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+"),
+    re.compile(r"(?i)(\bx-xsrf-token[\"']?\s*[:=]\s*[\"']?)[^\s\"',;]+"),
+    # by their form alone: API tokens, what is kept of passwords, private keys
+    re.compile(r"(\beomd_)[A-Za-z0-9_-]{43}\b"),
+    re.compile(r"(\$argon2[a-z]*\$)[A-Za-z0-9+/=,$]+"),
+    re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)[^-]*"),
 )
 
 
@@ -39,7 +46,9 @@ def set_up_logging(level: str, form: str, secrets: Iterable[str] = ()) -> None:
 class _Redacting(logging.Formatter):
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__()
-        self._secrets = secrets
+        # the longest first: one may be a part of another
+        spelled = {form for secret in secrets for form in _spellings(secret)}
+        self._secrets = sorted(spelled, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         for secret in self._secrets:
@@ -50,6 +59,13 @@ class _Redacting(logging.Formatter):
 
     def _traceback(self, record: logging.LogRecord) -> str:
         return self.formatException(record.exc_info) if record.exc_info else ""
+
+
+def _spellings(secret: str) -> set[str]:
+    """Return the forms in which a secret comes into a text: as it is, in a URL, in JSON, in Python."""
+    quoted = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    return {secret, *quoted, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1],
+            repr(secret)[1:-1]}  # fmt: skip
 
 
 def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -82,7 +98,10 @@ class JsonFormatter(_Redacting):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": self.redact(record.getMessage()),
-            **_fields_of(record),
+            **{
+                name: self.redact(value) if isinstance(value, str) else value
+                for name, value in _fields_of(record).items()
+            },
         }
         trace = self._traceback(record)
         if trace:

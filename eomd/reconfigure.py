@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eomd.config import Settings, load_settings
-from eomd.config_files import read_ledger_password
+from eomd.config_files import read_secrets
 from eomd.config_live import TAKES, Change, Takes, find_changes, takes
 from eomd.errors import ConfigurationError
 from eomd.evt.cluster import ClusterSettings
@@ -67,7 +67,7 @@ class Reconfiguration:
         #: told of each certificate that comes into force
         self.on_certificate: Callable[[ssl.SSLContext], None] = lambda tls: None
         self._rooms, self._api_socket, self._exposed = rooms, api_socket, exposed
-        self._secrets = [read_ledger_password(settings, os.environ) or ""]
+        self._secrets = read_secrets(settings, os.environ)
         self._reloading = asyncio.Lock()
         self._first = self.prepare(settings)
         self._digest = self._first.certificate.digest if self._first.certificate else b""
@@ -162,6 +162,10 @@ def _read_certificate(settings: Settings) -> _Certificate | None:
     if not server.tls_cert:
         return None
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    # with TLS 1.2: forward secrecy and authenticated encryption alone; TLS 1.3 has no others
+    tls.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    tls.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     try:
         contents = Path(server.tls_cert).read_bytes(), Path(server.tls_key).read_bytes()
         tls.load_cert_chain(server.tls_cert, server.tls_key)

@@ -39,14 +39,19 @@ def find_socket(data_dir: Path, name: str, environ: Mapping[str, str]) -> Path:
     `name`: API_SOCKET or UP_SOCKET. Root reaches what a plain user started from the folder of that user.
     """
     own = runtime_folder(data_dir, environ) / name
-    if own.exists():
-        return own
+    owners = {0, os.geteuid()}
+    bases = [SYSTEM_FOLDER]
     with suppress(OSError):
         owner = data_dir.stat().st_uid
-        for base in (SYSTEM_FOLDER, Path(f"/run/user/{owner}/eomd"), Path(f"/tmp/eomd-{owner}")):
-            found = _installation_folder(base, data_dir) / name
-            if found.exists():
-                return found
+        owners.add(owner)
+        bases.append(Path(f"/run/user/{owner}/eomd"))
+        # counts only where its owner does
+        bases.append(Path(f"/tmp/eomd-{owner}"))  # nosec B108
+    for found in (own, *(_installation_folder(base, data_dir) / name for base in bases)):
+        with suppress(OSError):
+            if found.lstat().st_uid not in owners:
+                raise ConfigurationError(f"{found} is somebody else's: nothing is said to it")
+            return found
     return own
 
 
@@ -57,7 +62,8 @@ def _base(environ: Mapping[str, str]) -> Path:
     of_session = environ.get("XDG_RUNTIME_DIR", "")
     if of_session.startswith("/") and os.access(of_session, os.W_OK | os.X_OK):
         return Path(of_session) / "eomd"
-    return Path(f"/tmp/eomd-{os.getuid()}")
+    # refused where it is not ours
+    return Path(f"/tmp/eomd-{os.getuid()}")  # nosec B108
 
 
 def _installation_folder(base: Path, data_dir: Path) -> Path:

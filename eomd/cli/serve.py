@@ -75,12 +75,11 @@ def _show_stacks() -> None:
 
 def _serve_alone(settings: Settings, heartbeat: int | None) -> int:
     """Serve as the only one of this data folder. Raises FolderInUseError, ConfigurationError."""
-    from eomd.config_files import read_ledger_password
+    from eomd.config_files import read_secrets
     from eomd.logs import set_up_logging
     from eomd.runtime import SERVER_PID, PidFile, make_runtime_folder, runtime_folder
 
-    secrets = [read_ledger_password(settings, os.environ) or ""]
-    set_up_logging(settings.log.level, settings.log.format, secrets)
+    set_up_logging(settings.log.level, settings.log.format, read_secrets(settings, os.environ))
     runtime = runtime_folder(settings.data_dir, os.environ)
     make_runtime_folder(runtime)
     pid_file = PidFile(runtime / SERVER_PID)

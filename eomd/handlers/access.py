@@ -302,7 +302,7 @@ def _peer(request: HTTPServerRequest) -> Address:
     context = cast(HTTP1Connection, request.connection).context
     if getattr(context, "address_family", None) not in (socket.AF_INET, socket.AF_INET6):
         return ipaddress.IPv4Address("127.0.0.1")
-    return _parse_address(request.remote_ip or "") or ipaddress.IPv4Address("0.0.0.0")
+    return _parse_address(request.remote_ip or "") or ipaddress.IPv4Address(0)
 
 
 def _parse_address(text: str) -> Address | None:

@@ -46,6 +46,9 @@ DROPPED_BYTES_MAX = 64 * 2**20
 DROPPING_S_MAX = 10.0
 #: a body that brings nothing for so long is given up
 STALL_S_MAX = 60.0
+#: a body that takes longer than this must come at least so fast, or is given up
+UNHURRIED_S_MAX = 60.0
+BODY_BYTES_PER_S_MIN = 1024
 #: a client that takes nothing of an answer for so long is given up
 FLUSH_S_MAX = 60.0
 #: Tornado answers its own limit without JSON, so that ours are the ones that count
@@ -77,6 +80,7 @@ class ApiHandler(RequestHandler):
         self._bigint_as_string = False
         #: bytes dropped since the refusal; None: not refused
         self._dropped: int | None = None
+        self._received, self._began_s = 0, asyncio.get_running_loop().time()
         self._timer: asyncio.TimerHandle | None = None
         self._left = False
         self._changes = self._may_change()
@@ -89,6 +93,9 @@ class ApiHandler(RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("X-Frame-Options", "DENY")
         self.set_header("Referrer-Policy", "no-referrer")
+        # answers are data: a browser that is led to one as a page runs and frames nothing of it
+        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
 
     def compute_etag(self) -> str | None:
         """Answers of the API change; hashing them would save nothing."""
@@ -145,6 +152,10 @@ class ApiHandler(RequestHandler):
     async def data_received(self, chunk: bytes) -> None:
         """Pass on what came of the body, or drop it after a refusal."""
         self._watch_stall()
+        self._received += len(chunk)
+        if self._is_too_slow():
+            self.hang_up()
+            return
         if self._dropped is not None:
             self._dropped += len(chunk)
             if self._dropped > DROPPED_BYTES_MAX:
@@ -316,6 +327,11 @@ class ApiHandler(RequestHandler):
         """Start the clock anew: something has come. A refused body has one clock for the whole of it."""
         if self._dropped is None and not self._left and self._brings_body():
             self._start_timer(STALL_S_MAX)
+
+    def _is_too_slow(self) -> bool:
+        """Tell whether the body drips: a byte now and then would keep its place here for ever."""
+        took_s = asyncio.get_running_loop().time() - self._began_s
+        return took_s > UNHURRIED_S_MAX and self._received < took_s * BODY_BYTES_PER_S_MIN
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

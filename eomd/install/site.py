@@ -12,7 +12,7 @@ from eomd.watchdog.charge import Charge
 #: what the unit's StateDirectory= makes
 STATE_FOLDER = Path("/var/lib/eomd")
 #: a service of ours sees another folder there, or none
-HIDDEN_FOLDERS = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
+HIDDEN_FOLDERS = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # nosec B108
 
 
 @dataclass(frozen=True, slots=True)

@@ -602,3 +602,23 @@ def test_tls_where_it_is_configured(tmp_path: Path) -> None:
         secure.request("GET", "/health")
         assert secure.getresponse().status == 200
         secure.close()
+        for limit, ciphers, agreed in (
+            (ssl.TLSVersion.TLSv1_3, "ALL", "TLSv1.3"),
+            (ssl.TLSVersion.TLSv1_2, "ALL", "TLSv1.2"),
+            (ssl.TLSVersion.TLSv1_2, "AES256-SHA", None),
+            (ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES256-SHA384", None),
+        ):
+            assert shake_hands(site.port, certificate, limit, ciphers) == agreed, ciphers
+
+
+def shake_hands(port: int, certificate: Path, limit: ssl.TLSVersion, ciphers: str) -> str | None:
+    """Return the version that the server agrees to; None where it agrees to none of what is offered."""
+    trust = ssl.create_default_context(cafile=str(certificate))
+    trust.maximum_version = limit
+    trust.set_ciphers(ciphers)
+    with socket.create_connection(("localhost", port), timeout=20) as plain:
+        try:
+            with trust.wrap_socket(plain, server_hostname="localhost") as secure:
+                return secure.version()
+        except (ssl.SSLError, ConnectionError):
+            return None

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eomd.handlers import base
 from eomd.model import Role
 from tests.integration.http_site import CONFIG, DEADLINE_S, Answer, Site, multipart, open_site, wait_until
 
@@ -270,3 +271,13 @@ def test_any_content_type_gets_a_clean_answer(site: Site, kind: str) -> None:
         return
     answer = site.request("POST", "/upload", b"--b--\r\n", {"Content-Type": value})
     assert (answer.status, answer.error) == (400, "BAD_REQUEST")
+
+
+def test_a_body_that_drips_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {**CONFIG, "cluster": "label", "wait_s": 0}
+    assert site.hand_in(config).status == 201
+    monkeypatch.setattr(base, "UNHURRIED_S_MAX", 0.0)
+    monkeypatch.setattr(base, "BODY_BYTES_PER_S_MIN", 1e15)
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        site.hand_in(config)
+    wait_until(site.nothing_staged, "the receiving folder is empty")

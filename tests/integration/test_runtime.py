@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from eomd import runtime
 from eomd.errors import ConfigurationError, FolderInUseError, ListenError
 from eomd.handover import (
     LINE_BYTES_MAX,
@@ -182,3 +183,17 @@ def test_sockets_of_systemd_are_taken_by_name(tmp_path: Path) -> None:
     assert done.stdout.strip() == "['api', 'http']"
     assert systemd_sockets({"LISTEN_FDS": "1", "LISTEN_PID": "1"}) == {}
     close_sockets(sockets)
+
+
+def test_a_socket_of_somebody_else_is_not_spoken_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    monkeypatch.setattr(runtime, "SYSTEM_FOLDER", Path("/proc/none/eomd"))
+    place = runtime.find_socket(tmp_path / "absent", runtime.API_SOCKET, environ)
+    place.parent.mkdir(parents=True)
+    place.touch()
+    assert runtime.find_socket(tmp_path / "absent", runtime.API_SOCKET, environ) == place
+    if os.geteuid() == 0:
+        os.chown(place, 4712, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(ConfigurationError, match="somebody else"):
+        runtime.find_socket(tmp_path / "absent", runtime.API_SOCKET, environ)

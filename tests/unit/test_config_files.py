@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
+from pydantic import BaseModel, SecretStr
 
 from eomd.config import Settings
-from eomd.config_files import find_file_problems, read_ledger_password
+from eomd.config_files import find_file_problems, read_ledger_password, read_secrets
+from eomd.config_tables import Tables
 from eomd.errors import ConfigurationError
+from eomd.logs import JsonFormatter, TextFormatter
 
 
 def make(tmp_path: Path, **ledger: str) -> Settings:
@@ -46,6 +54,76 @@ def test_the_environment_passes_the_file_and_the_file_systemd(tmp_path: Path) ->
     named = str(secret(tmp_path / "pw"))
     assert read_ledger_password(make(tmp_path, password_file=named), environ) == "geheim"
     assert read_ledger_password(make(tmp_path, password_file=named, password="first"), environ) == "first"
+
+
+@pytest.mark.parametrize("password", ["root", "Admin", "12345678", "reader"])
+def test_a_default_password_stops_who_can_be_reached_from_elsewhere(tmp_path: Path, password: str) -> None:
+    url = "mysql+pymysql://reader@db/CVS"
+    path = str(secret(tmp_path / "pw", password))
+    for ledger in (
+        {"password": password},
+        {"password_file": path},
+        {"url": f"mysql+pymysql://reader:{password}@db/C"},
+    ):
+        tables = {"data_dir": tmp_path, "ledger": {"url": url, **ledger}}
+        here = Settings.model_validate(tables)
+        assert read_ledger_password(here, {}) == password
+        there = Settings.model_validate({**tables, "server": {"listen": "0.0.0.0:8600"}})
+        with pytest.raises(ConfigurationError, match="default password") as refusal:
+            read_ledger_password(there, {})
+        assert password not in str(refusal.value)
+        assert find_file_problems(there, {}) == [str(refusal.value)]
+    named = Settings.model_validate({**tables, "ledger": {"url": url, "password": "kite rain"}})
+    assert read_ledger_password(named, {}) == "kite rain"
+
+
+SECRET = 'k\u00efte "r\\ain" 7@/:lantern'
+
+
+def secret_keys() -> Iterator[tuple[str, str]]:
+    """Yield table and key of every secret that the configuration can hold."""
+    for name, table in Tables.model_fields.items():
+        if isinstance(table.annotation, type) and issubclass(table.annotation, BaseModel):
+            for key, field in table.annotation.model_fields.items():
+                if field.annotation is SecretStr:
+                    yield name, key
+
+
+def plant_secrets(tmp_path: Path) -> tuple[Settings, list[str]]:
+    """Return a configuration with a secret wherever one can stand, and these secrets."""
+    tables: dict[str, Any] = {"data_dir": tmp_path, "ledger": {}}
+    planted = [f"{SECRET} in the url"]
+    for name, key in secret_keys():
+        planted.append(f"{SECRET} {name}.{key}")
+        tables.setdefault(name, {})[key] = planted[-1]
+    tables["ledger"]["url"] = f"mysql+pymysql://eomd:{quote(planted[0], safe='')}@db/CVS"
+    return Settings.model_validate(tables), planted
+
+
+def spellings(value: str) -> list[str]:
+    return [
+        value,
+        repr(value),
+        json.dumps({"x": value}),
+        json.dumps([value], ensure_ascii=False),
+        f"http://h/?p={quote_plus(value)}",
+        f"mysql://u:{quote(value, safe='')}@h",
+        f"x{value}y",
+    ]
+
+
+def test_no_secret_of_the_configuration_comes_into_a_log_whoever_logs_it(tmp_path: Path) -> None:
+    settings, planted = plant_secrets(tmp_path)
+    planted.append(f"{SECRET} in a file")
+    file = make(tmp_path, password_file=str(secret(tmp_path / "pw", planted[-1])))
+    secrets = tuple(read_secrets(settings, {}) + read_secrets(file, {}))
+    assert len(planted) == 3
+    assert set(secrets) == set(planted)
+    for text in (spelling for value in planted for spelling in spellings(value)):
+        record = logging.LogRecord("eomd", logging.INFO, __file__, 1, "%s", (text,), None)
+        record.operator = text
+        for formatter in (TextFormatter(secrets), JsonFormatter(secrets)):
+            assert "lantern" not in formatter.format(record)
 
 
 def test_a_data_folder_that_cannot_be_is_a_problem(tmp_path: Path) -> None:

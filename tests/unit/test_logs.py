@@ -46,6 +46,13 @@ def test_json_is_an_object_with_the_same_facts() -> None:
         '"password": "geheim"',
         "mysql+pymysql://u:geheim@h/db",
         "the known one: sesam",
+        "Cookie: eomd_session=geheim; other=geheim",
+        "{'Cookie': 'eomd_session=geheim'}",
+        "Set-Cookie: eomd_session=geheim; HttpOnly",
+        "X-XSRF-Token: geheim",
+        "found eomd_geheim" + "x" * 37,
+        "$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$geheim",
+        "-----BEGIN PRIVATE KEY-----\ngeheim\n-----END PRIVATE KEY-----",
     ],
 )
 @pytest.mark.parametrize("formatter", [TextFormatter, JsonFormatter])
