@@ -37,7 +37,7 @@ from eomd.handlers.body import JSON_BYTES_MAX, Body, JsonBody
 from eomd.handlers.context import Context
 from eomd.handlers.requests import Request, validate, validate_parameters
 from eomd.handlers.route import Method, Route
-from eomd.operations.desk import Caller
+from eomd.operations.caller import Caller, Operator
 
 logger = logging.getLogger(__name__)
 
@@ -201,9 +201,27 @@ class ApiHandler(RequestHandler):
         return validate_parameters(model, arguments)
 
     def fields(self, model: type[RequestModel]) -> RequestModel:
-        """Return the JSON body's fields. Raises BadRequestError, InvalidConfigError."""
+        """Return the JSON body's fields. Raises BadRequestError, InvalidConfigError, ForbiddenError."""
         assert isinstance(self.body, JsonBody)
-        return validate(model, self.body.value())
+        return self.signed(model, self.body.value())
+
+    def signed(self, model: type[RequestModel], value: Any) -> RequestModel:
+        """Return a validated request in which the operator is filled in, where the caller tells who that is.
+
+        Raises InvalidConfigError, ForbiddenError where the request names somebody else.
+        """
+        if self.caller is None or not model.signed or "operatorid" not in model.model_fields:
+            return validate(model, value)
+        request = validate(model, self.caller.sign(value))
+        self.act_for(request)
+        return request
+
+    def act_for(self, request: Request) -> None:
+        """Have the caller act for the operator that the request names. Raises ForbiddenError."""
+        operatorid: int | None = getattr(request, "operatorid", None)
+        if operatorid is not None:
+            name = getattr(request, "operatorname", None) or ""
+            self.caller = self.asking().acting_for(Operator(operatorid, name))
 
     def asking(self) -> Caller:
         """Return who asks, on a path that is not open to everybody."""

@@ -11,7 +11,6 @@ from eomd.handlers.receiving import ReceivingHandler
 from eomd.handlers.requests import ModifyHandIn, QueryConfig, QueryHandIn, validate
 from eomd.handlers.views import operation_view
 from eomd.model import Operation
-from eomd.operations.caller import Caller, Operator
 
 KEY_CHARACTERS_MAX = 255
 
@@ -29,24 +28,12 @@ class HandInHandler(ReceivingHandler):
 
     def take_config(self, value: Any) -> None:
         """Refuse a wrong config before the file, where the config comes first."""
-        config = validate(self._config_model(), self._sign(value))
-        self._acting(config).demand_order(config.order())
+        config = self.signed(self._config_model(), value)
+        self.asking().demand_order(config.order())
         if self._key is None:
             # one with a key may have been answered before, when its cluster was still there
             self.context.desk.check_order(config.order())
         self._config = config
-
-    def _sign(self, value: Any) -> Any:
-        """Fill in who hands in, where the caller is a person or has named one."""
-        operator = self.asking().operator
-        if operator is None or not isinstance(value, dict):
-            return value
-        named = {"operatorname": operator.name} if operator.name else {}
-        # a person's name is what eomd knows it as
-        return {"operatorid": operator.id, **value, **({} if self.asking().acting else named)}
-
-    def _acting(self, config: QueryConfig) -> Caller:
-        return self.asking().acting_for(Operator(config.operatorid, config.operatorname))
 
     async def post(self) -> None:
         if isinstance(self.body, MultipartBody):
@@ -75,18 +62,19 @@ class HandInHandler(ReceivingHandler):
         assert self._config is not None
         async with self.received() as (path, original_name):
             return await self.context.desk.hand_in(
-                self._config.order(), path, original_name, key=self._key, caller=self._acting(self._config)
+                self._config.order(), path, original_name, key=self._key, caller=self.asking()
             )
 
     async def _hand_in_upload(self) -> tuple[Operation, bool]:
         assert isinstance(self.body, JsonBody)
         value = self.body.value()
         if isinstance(value, dict) and "config" in value:
-            value = {**value, "config": self._sign(value["config"])}
+            value = {**value, "config": self.asking().sign(value["config"])}
         request = validate(self._json_model(), value)
+        self.act_for(request.config)
         self._config = request.config
         return await self.context.desk.hand_in_upload(
-            request.config.order(), request.sourcename, key=self._key, caller=self._acting(request.config)
+            request.config.order(), request.sourcename, key=self._key, caller=self.asking()
         )
 
     def _config_model(self) -> type[QueryConfig]:

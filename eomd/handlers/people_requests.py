@@ -71,6 +71,7 @@ class GrantsRequest(Request):
 class TokenRequest(GrantsRequest):
     """A token to be made."""
 
+    signed = False
     name: Annotated[str, Field(min_length=1, max_length=64), Text]
     role: RoleName
     #: absent: it does not expire
@@ -90,6 +91,7 @@ class TokenRequest(GrantsRequest):
 class UserRequest(GrantsRequest):
     """A user to be added."""
 
+    signed = False
     name: Annotated[str, Field(pattern=USER_NAME)]
     #: who they are in operations; nobody else's, and never another one
     operatorid: OperatorId
@@ -101,6 +103,7 @@ class UserRequest(GrantsRequest):
 class UserChange(GrantsRequest):
     """What may be changed of a user; what is absent stays."""
 
+    signed = False
     operatorname: OperatorName | None = None
     role: RoleName | None = None
     password: Password | None = None

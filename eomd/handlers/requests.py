@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -162,6 +162,8 @@ class Request(BaseModel):
     """What all requests have in common."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    #: whether its `operatorid` and `operatorname`, where it has them, are of the person who asks
+    signed: ClassVar[bool] = True
 
 
 class Nothing(Request):
@@ -249,6 +251,7 @@ class ModifyHandIn(Request):
 class OperationsRequest(Request):
     """The filters of /queryoperationsbyoperatorid."""
 
+    signed = False
     operatorid: OperatorId | None = None
     from_: Annotated[Time | None, Field(alias="from")] = None
     to: Time | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eomd.errors import ForbiddenError
 from eomd.model import UNLIMITED, Grants, Order, Role
@@ -39,6 +39,22 @@ class Caller:
             return self.name
         named = f" ({self.operator.name})" if self.operator.name else ""
         return f"{self.name} for operator {self.operator.id}{named}"
+
+    @property
+    def operatorid(self) -> int | None:
+        """Of the person behind the request, where that is known."""
+        return None if self.operator is None else self.operator.id
+
+    def sign(self, fields: Any) -> Any:
+        """Return a request's fields with the operator filled in, where that is known.
+
+        A person's name is what eomd knows it as, whatever the request says.
+        """
+        if self.operator is None or not isinstance(fields, dict):
+            return fields
+        named = {"operatorname": self.operator.name} if self.operator.name else {}
+        first, last = (named, {}) if self.acting else ({}, named)
+        return {"operatorid": self.operator.id, **first, **fields, **last}
 
     def acting_for(self, operator: Operator) -> Caller:
         """Return the caller as one who acts for this person. Raises ForbiddenError for somebody else's."""
