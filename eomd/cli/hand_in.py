@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from eomd.cli.api_options import api_command
-from eomd.cli.client import Client
+from eomd.cli.client import ApiError, Client
 from eomd.cli.follow import follow
 from eomd.cli.progress import Meter
 
@@ -70,7 +70,7 @@ def modify(client: Client, file: Path, output: Path | None, **fields: Any) -> in
 
 
 def _hand_in(client: Client, model: str, source: Path, output: Path | None, fields: dict[str, Any]) -> int:
-    config = make_config(fields)
+    config = make_config(fields, known=_is_known(client))
     with Meter("upload", "bytes") as meter:
         operation = client.hand_in(model, config, source, meter.update)
     number = operation["id"]
@@ -85,9 +85,21 @@ def _hand_in(client: Client, model: str, source: Path, output: Path | None, fiel
     return exit_code(operation)
 
 
-def make_config(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return a hand-in's config from the options given."""
+def _is_known(client: Client) -> bool:
+    """Tell whether the server knows as which operator we hand in: by a token that is a person's."""
+    if not client.is_local:
+        # it answers nobody who has no token, from a MIS's network say
+        with suppress(ApiError):
+            return client.get("/session")["operatorid"] is not None
+    return False
+
+
+def make_config(fields: dict[str, Any], *, known: bool = False) -> dict[str, Any]:
+    """Return a hand-in's config from the options given; `known`: the server fills in who we are."""
     config = {name: value for name, value in fields.items() if name not in _OPTIONAL or value is not None}
+    if known:
+        who = ("operatorid", "operatorname")
+        return {name: value for name, value in config.items() if name not in who or value is not None}
     if config.get("operatorid") is None:
         config["operatorid"] = os.getuid()
     config["operatorname"] = config.get("operatorname") or _login_name()

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from eomd import __version__
+from eomd.handlers.access import SESSION_COOKIE
 from eomd.handlers.answer import STATUSES
 from eomd.handlers.base import ApiHandler
 from eomd.handlers.route import API_PREFIX, Method, Route
@@ -42,7 +43,11 @@ def describe_api(routes: Sequence[Route]) -> Schema:
         "paths": {route.path: _describe_path(route, schemas) for route in described},
         "components": {
             "schemas": {**components, _FAILURE: _failure_schema()},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                # what changes something needs its xsrf_token besides, as the header X-XSRF-Token
+                "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
+            },
         },
     }
 
@@ -105,7 +110,7 @@ def _describe_method(route: Route, name: str, schemas: _Schemas) -> Schema:
                 "content": {"application/json": {"schema": {"$ref": _REF.format(model=_FAILURE)}}},
             },
         },
-        "security": [{"token": []}] if method.role is not None else [{}, {"token": []}],
+        "security": [{}] * (method.role is None) + [{"token": []}, {"session": []}],
     }
     if method.role is not None:
         described["description"] = f"Role: {method.role.format()} or above."
