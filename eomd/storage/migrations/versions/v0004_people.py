@@ -16,7 +16,7 @@ from eomd.storage.migrations.steps import (
     own_table,
 )
 
-revision = "0006"
+revision = "0004"
 down_revision = "0003"
 
 
