@@ -28,6 +28,7 @@ from eomd.operations.audit import Audit
 from eomd.operations.board import Board
 from eomd.operations.clusters import ClusterOffice
 from eomd.operations.definitions import Definitions
+from eomd.operations.derivation import Derivation
 from eomd.operations.desk import Desk
 from eomd.operations.dropped_files import DroppedFiles
 from eomd.operations.dropped_retention import DroppedRetention
@@ -137,6 +138,7 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
             files=dropped,
             tools=tools,
         ),
+        derivation=Derivation(ledger, board, intake, tools, clusters),
     )
     return Rooms(
         data=data,

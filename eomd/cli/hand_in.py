@@ -124,11 +124,11 @@ def _fetch(client: Client, operation: dict[str, Any], output: Path | None, sourc
         sys.stdout.buffer.flush()
         return
     output = output or Path(f"{source.stem}-{operation['id']}-result.csv")
-    _save(client, name, output)
+    save_result(client, name, output)
     click.echo(f"result: {output}", err=True)
 
 
-def _save(client: Client, name: str, output: Path) -> None:
+def save_result(client: Client, name: str, output: Path) -> None:
     """Write the result beside its place, then rename: what stands at `output` is whole."""
     if output.exists() and not output.is_file():
         with Meter("download", "bytes") as meter, output.open("wb") as out:

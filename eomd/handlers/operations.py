@@ -6,9 +6,9 @@ from typing import Any
 
 from eomd.errors import ForbiddenError
 from eomd.handlers.base import ApiHandler
-from eomd.handlers.requests import Nothing, OperationsRequest, RowsRequest
+from eomd.handlers.requests import ChildRequest, CommitRequest, Nothing, OperationsRequest, RowsRequest
 from eomd.handlers.views import OperationView, operation_view
-from eomd.model import Operation, Role
+from eomd.model import Kind, Operation, Role
 from eomd.storage.ledger import OperationFilter
 
 
@@ -75,6 +75,21 @@ class ActionHandler(_Viewing):
         desk = self.context.desk
         act = {"cancel": desk.cancel, "pause": desk.pause, "resume": desk.resume}[self._action]
         self.answer(self.view(await act(self.parse_id(id), self.asking())))
+
+
+class ChildHandler(_Viewing):
+    """Commit, retry, undo: the route says which."""
+
+    def initialize(self, kind: Kind, **rest: Any) -> None:  # type: ignore[override]
+        super().initialize(**rest)
+        self._kind = kind
+
+    async def post(self, id: str) -> None:
+        self.parameters(Nothing)
+        request = self.fields(CommitRequest if self._kind is Kind.COMMIT else ChildRequest)
+        derive = self.context.desk.derive
+        child, created = await derive(self._kind, self.parse_id(id), request.desire(), self.asking())
+        self.answer(self.view(child), status=201 if created else 200)
 
 
 def _filter(request: OperationsRequest) -> OperationFilter:

@@ -18,13 +18,16 @@ from eomd.handlers.nosdata import DefinitionsHandler
 from eomd.handlers.openapi import OpenApiHandler
 from eomd.handlers.operations import (
     ActionHandler,
+    ChildHandler,
     OperationHandler,
     OperationsHandler,
     RowsHandler,
     SummaryHandler,
 )
 from eomd.handlers.requests import (
+    ChildRequest,
     ClusterChange,
+    CommitRequest,
     Definitions,
     DownloadRequest,
     IncidentsRequest,
@@ -53,7 +56,7 @@ from eomd.handlers.views import (
     TokenView,
     UploadView,
 )
-from eomd.model import Role
+from eomd.model import Kind, Role
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 
@@ -130,6 +133,11 @@ def _operation_routes() -> list[Route]:
         )
         for action in ("cancel", "pause", "resume")
     ]
+    children = [
+        _child(Kind.COMMIT, "Carry out the plan of a dry run", CommitRequest),
+        _child(Kind.RETRY, "Try the failed and unsent rows again", ChildRequest),
+        _child(Kind.UNDO, "Give back what was changed", ChildRequest),
+    ]
     stream: dict[str, Any] = {"media_type": "text/event-stream"}
     return [
         Route("/operations/{id}", OperationHandler, get("One operation", response=OperationView)),
@@ -143,8 +151,14 @@ def _operation_routes() -> list[Route]:
             "/operations/{id}/summary", SummaryHandler, get("Figures of the result", response=dict[str, Any])
         ),
         *actions,
+        *children,
         Route("/events", OverviewEventsHandler, get("Follow everything on the overview", **stream)),
     ]
+
+
+def _child(kind: Kind, summary: str, request: type[ChildRequest]) -> Route:
+    method = Method(summary, OPERATOR, request=request, response=OperationView, status=201)
+    return Route(f"/operations/{{id}}/{kind}", ChildHandler, {"POST": method}, {"kind": kind})
 
 
 def _setup_routes() -> list[Route]:

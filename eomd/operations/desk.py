@@ -17,11 +17,12 @@ from typing import Any
 
 from eomd.durable import write_atomically
 from eomd.errors import NotFoundError, WrongStateError
-from eomd.model import ClusterTitle, EidDefinition, Operation, Order
+from eomd.model import ClusterTitle, EidDefinition, Kind, Operation, Order
 from eomd.operations.audit import Audit, Caller
 from eomd.operations.board import Board, Subscription
 from eomd.operations.clusters import ClusterOffice, ClusterView
 from eomd.operations.definitions import Definitions
+from eomd.operations.derivation import Derivation, Desire
 from eomd.operations.inbox import Inbox
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake, Source
@@ -34,7 +35,7 @@ from eomd.storage.csv_reader import inspect_source
 from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger, OperationFilter
 
-__all__ = ["Caller", "Desk", "Download"]
+__all__ = ["Caller", "Desire", "Desk", "Download"]
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Desk:
     watch: Watch
     incidents: IncidentBook
     inbox: Inbox
+    derivation: Derivation
 
     # --- handing in --------------------------------------------------------------------------------------
 
@@ -173,6 +175,16 @@ class Desk:
             raise WrongStateError(operation, known.state.value, action) from None
         await self.audit.note(caller, action, f"operation {operation}", {})
         return acted
+
+    async def derive(
+        self, kind: Kind, operation: int, desire: Desire, caller: Caller
+    ) -> tuple[Operation, bool]:
+        """Return (the operation that comes of another one in this way, whether this call made it)."""
+        child, created = await self.derivation.derive(kind, operation, desire)
+        if created:
+            detail = {"child": child.id, "rows": child.counts.total, "note": child.order.note}
+            await self.audit.note(caller, kind.value, f"operation {operation}", detail)
+        return child, created
 
     # --- clusters and definitions ------------------------------------------------------------------------
 
