@@ -49,6 +49,8 @@ class Kind(StrEnum):
     COMMIT = "commit"
     RETRY = "retry"
     UNDO = "undo"
+    #: sends uncertain rows again; numbered from 1, `again-1`, as each may be sent again for itself
+    AGAIN = "again"
 
 
 class PausedBy(StrEnum):
@@ -146,6 +148,7 @@ ACTIONS: dict[str, frozenset[State]] = {
     "commit": frozenset({State.SUCCEEDED, State.PARTIAL}),
     "retry": _CARRIED_OUT,
     "undo": _CARRIED_OUT,
+    "settle": _CARRIED_OUT,
 }
 
 

@@ -37,12 +37,14 @@ from eomd.operations.hand_ins import HandIns
 from eomd.operations.inbox import Inbox
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake
+from eomd.operations.lineage import Lineage
 from eomd.operations.outbox import Outbox
 from eomd.operations.recovery import Recovery
 from eomd.operations.results import Results
 from eomd.operations.retention import Retention
 from eomd.operations.rules import Rules
 from eomd.operations.schedule import Schedule
+from eomd.operations.settling import Settling
 from eomd.operations.tools import Executors, Tools
 from eomd.operations.watch import Watch
 from eomd.storage.csv_reader import ReadLimits
@@ -113,6 +115,7 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
     retention = Retention(ledger, board, tools, dropped_retention, incidents)
     intake = Intake(ledger, hand_ins, schedule, definitions, tools, admission, clusters)
     audit = Audit(ledger)
+    lineage = Lineage(ledger, board)
     desk = Desk(
         ledger=ledger,
         board=board,
@@ -138,7 +141,8 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
             files=dropped,
             tools=tools,
         ),
-        derivation=Derivation(ledger, board, intake, tools, clusters),
+        derivation=Derivation(lineage, intake, tools, clusters),
+        settling=Settling(lineage, board, intake, tools, clusters),
     )
     return Rooms(
         data=data,

@@ -31,6 +31,7 @@ COMMANDS = {
     "commit": ("eomd.cli.children:commit", "Carry out the plan of a dry run."),
     "retry": ("eomd.cli.children:retry", "Try an operation's failed and unsent rows again."),
     "undo": ("eomd.cli.children:undo", "Give back what an operation has changed."),
+    "settle": ("eomd.cli.settle:settle", "Decide about an operation's uncertain rows."),
     "status": ("eomd.cli.status:status", "Show how the server and its parts are."),
     "incidents": ("eomd.cli.incidents:incidents", "Show what the watchdog saw and did."),
     "check": ("eomd.cli.check:check", "Say what would stop the start."),

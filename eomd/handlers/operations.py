@@ -6,9 +6,15 @@ from typing import Any
 
 from eomd.errors import ForbiddenError
 from eomd.handlers.base import ApiHandler
-from eomd.handlers.requests import ChildRequest, CommitRequest, Nothing, OperationsRequest, RowsRequest
+from eomd.handlers.child_requests import ChildRequest, CommitRequest, SettleRequest, UncertainRequest
+from eomd.handlers.requests import (
+    Nothing,
+    OperationsRequest,
+    RowsRequest,
+)
 from eomd.handlers.views import OperationView, operation_view
 from eomd.model import Kind, Operation, Role
+from eomd.operations.desk import Verdict
 from eomd.storage.ledger import OperationFilter
 
 
@@ -90,6 +96,23 @@ class ChildHandler(_Viewing):
         derive = self.context.desk.derive
         child, created = await derive(self._kind, self.parse_id(id), request.desire(), self.asking())
         self.answer(self.view(child), status=201 if created else 200)
+
+
+class SettleHandler(_Viewing):
+    """Uncertain rows: what they are, and what a person decides about them."""
+
+    async def get(self, id: str) -> None:
+        request = self.parameters(UncertainRequest)
+        self.answer(await self.context.desk.uncertain(self.parse_id(id), request.offset, request.limit))
+
+    async def post(self, id: str) -> None:
+        self.parameters(Nothing)
+        request = self.fields(SettleRequest)
+        operation, again = self.parse_id(id), request.verdict is Verdict.SEND_AGAIN
+        settled, decided = await self.context.desk.settle(
+            operation, request.asked, request.verdict, request.desire(), self.asking()
+        )
+        self.answer(self.view(settled), status=201 if again and decided else 200)
 
 
 def _filter(request: OperationsRequest) -> OperationFilter:

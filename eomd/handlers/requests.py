@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +21,6 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
-    model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -41,7 +39,6 @@ from eomd.model import (
     RowStatus,
     State,
 )
-from eomd.operations.desk import Desire
 
 OPERATORNAME_CHARACTERS_MAX = 64
 WAIT_S_MAX = 60
@@ -248,35 +245,6 @@ class ModifyHandIn(Request):
 
     config: ModifyConfig
     sourcename: Annotated[str, Field(min_length=1, max_length=255)]
-
-
-class ChildRequest(Request):
-    """POST /operations/ID/retry and /undo: about the new operation. What is absent is as in the old one."""
-
-    operatorid: OperatorId | None = None
-    operatorname: OperatorName | None = None
-    description: Description | None = None
-
-    @model_validator(mode="after")
-    def _check_operator(self) -> Self:
-        if (self.operatorid is None) != (self.operatorname is None):
-            raise PydanticCustomError("operator", "operatorid and operatorname go together")
-        return self
-
-    def desire(self) -> Desire:
-        return Desire(self.operatorid, self.operatorname, self.description)
-
-
-class CommitRequest(ChildRequest):
-    """POST /operations/ID/commit."""
-
-    #: rows whose value is not the plan's any more are left alone, and fail as CONFLICT
-    only_if_unchanged: StrictFlag = False
-    #: of the plan that was seen, as its summary shows it
-    hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-
-    def desire(self) -> Desire:
-        return replace(super().desire(), only_if_unchanged=self.only_if_unchanged, plan=self.hash)
 
 
 class OperationsRequest(Request):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eomd.handlers.base import ApiHandler
+from eomd.handlers.child_requests import ChildRequest, CommitRequest, SettleRequest, UncertainRequest
 from eomd.handlers.clusters import ClusterHandler, ClustersHandler
 from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
@@ -22,12 +23,11 @@ from eomd.handlers.operations import (
     OperationHandler,
     OperationsHandler,
     RowsHandler,
+    SettleHandler,
     SummaryHandler,
 )
 from eomd.handlers.requests import (
-    ChildRequest,
     ClusterChange,
-    CommitRequest,
     Definitions,
     DownloadRequest,
     IncidentsRequest,
@@ -54,11 +54,12 @@ from eomd.handlers.views import (
     RootView,
     RowsView,
     TokenView,
+    UncertainView,
     UploadView,
 )
 from eomd.model import Kind, Role
 
-VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+VIEWER, OPERATOR, APPROVER, ADMIN = Role
 
 
 def make_routes() -> list[Route]:
@@ -152,6 +153,21 @@ def _operation_routes() -> list[Route]:
         ),
         *actions,
         *children,
+        Route(
+            "/operations/{id}/settle",
+            SettleHandler,
+            {
+                "GET": Method(
+                    "Uncertain rows, and what the cluster has now",
+                    OPERATOR,
+                    parameters=UncertainRequest,
+                    response=UncertainView,
+                ),
+                "POST": Method(
+                    "Decide about uncertain rows", APPROVER, request=SettleRequest, response=OperationView
+                ),
+            },
+        ),
         Route("/events", OverviewEventsHandler, get("Follow everything on the overview", **stream)),
     ]
 

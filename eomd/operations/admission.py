@@ -16,7 +16,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from eomd.durable import sync_file
-from eomd.model import Kind, Operation, Order, State
+from eomd.model import Operation, Order, State
 from eomd.operations.schedule import Schedule
 from eomd.operations.story import format_hand_in, tell
 from eomd.operations.tools import Tools
@@ -50,7 +50,8 @@ class Origin(NamedTuple):
 
     #: its parent's id
     parent: int
-    kind: Kind
+    #: a Kind, numbered where there may be several
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,5 +182,5 @@ def _draw_manifest(
 ) -> Manifest:
     """Return the manifest of a new operation, with a number for the wire that nothing else has."""
     number = secrets.randbelow(2**63 - 1) + 1
-    parent, kind = (origin.parent, origin.kind.value) if origin else (None, None)
+    parent, kind = (origin.parent, origin.kind) if origin else (None, None)
     return Manifest(hand_in, number, order, rows, original_name, datetime.now(UTC), parent, kind)

@@ -24,7 +24,8 @@ from eomd.storage.change_hash import ChangeHash
 from eomd.storage.csv_writer import format_header, format_lines, render_cells
 from eomd.storage.files import OperationFolder
 from eomd.storage.outcomes import Account, OutcomeBlock, read_outcomes
-from eomd.storage.rows_file import I64, U8, U64, Bools, RowsFile, RowsHead, RowsWriter
+from eomd.storage.rows_file import I64, U8, U64, Bools, RowBlock, RowsFile, RowsHead, RowsWriter
+from eomd.storage.settlement import U32
 
 #: what undoes a mode
 INVERSE = {Mode.INC: Mode.DEC, Mode.DEC: Mode.INC, Mode.SET: Mode.RESTORE, Mode.RESTORE: Mode.RESTORE}
@@ -82,16 +83,23 @@ def fill_undo(parent: Account, order: Order, folder: OperationFolder) -> Filled:
 
 
 def _given_back(outcome: OutcomeBlock, mode: Mode | None) -> _Part:
-    where = np.isin(outcome.status, _OK) & outcome.valued
-    block, before, after = outcome.block, outcome.before[where], outcome.after[where]
-    carried = _pick(block.carried, where)
+    applied = np.isin(outcome.status, _OK)
     if mode in (Mode.SET, Mode.RESTORE):
-        return _Part(block.users[where], before, carried, expected=after)
-    # an inc or dec that was applied stayed within int64
-    amounts = after - before if mode is Mode.INC else before - after
+        where = applied & outcome.valued
+        block, before, after = outcome.block, outcome.before[where], outcome.after[where]
+        return _Part(block.users[where], before, _pick(block.carried, where), expected=after)
+    amounts = _amounts_applied(outcome, mode)[applied]
     if len(amounts) and int(amounts.min()) < 0:
         raise FolderDamagedError("its result shows changes against its mode")
-    return _Part(block.users[where], amounts, carried)
+    return _Part(outcome.block.users[applied], amounts, _pick(outcome.block.carried, applied))
+
+
+def _amounts_applied(outcome: OutcomeBlock, mode: Mode | None) -> I64:
+    """Return by how much an inc or dec has changed each value: as answered, else as it was asked for."""
+    # one that was applied stayed within int64
+    shown = outcome.after - outcome.before if mode is Mode.INC else outcome.before - outcome.after
+    asked = outcome.block.amounts
+    return shown if asked is None else np.where(outcome.valued[:, None], shown, asked)
 
 
 def fill_retry(parent: Account, order: Order, folder: OperationFolder) -> Filled:
@@ -103,10 +111,22 @@ def fill_retry(parent: Account, order: Order, folder: OperationFolder) -> Filled
 
 
 def _again(outcome: OutcomeBlock) -> _Part:
-    block = outcome.block
     where = np.isin(outcome.status, _NOT_DONE)
-    if block.decided is not None:
-        where &= block.decided == RowStatus.PENDING
+    if outcome.block.decided is not None:
+        where &= outcome.block.decided == RowStatus.PENDING
+    return _as_asked(outcome.block, where)
+
+
+def fill_again(parent: Account, rows: U32, order: Order, folder: OperationFolder) -> Filled:
+    """Take these rows, uint32[n], as they were asked for."""
+    with _open(parent, order, folder, written=True) as (outcomes, child):
+        for outcome in outcomes:
+            index = np.arange(outcome.block.start, outcome.block.start + len(outcome), dtype=np.uint32)
+            child.write(_as_asked(outcome.block, np.isin(index, rows)))
+    return child.filled()
+
+
+def _as_asked(block: RowBlock, where: Bools) -> _Part:
     amounts = None if block.amounts is None else block.amounts[where]
     expected = None if block.expected is None else block.expected[where]
     return _Part(block.users[where], amounts, _pick(block.carried, where), expected=expected)

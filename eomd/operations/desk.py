@@ -29,13 +29,15 @@ from eomd.operations.intake import Intake, Source
 from eomd.operations.results import Download, Results
 from eomd.operations.retention import Retention
 from eomd.operations.schedule import Schedule
+from eomd.operations.settling import Settling
 from eomd.operations.tools import Tools
 from eomd.operations.watch import Watch
 from eomd.storage.csv_reader import inspect_source
 from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger, OperationFilter
+from eomd.storage.settlement import Verdict
 
-__all__ = ["Caller", "Desire", "Desk", "Download"]
+__all__ = ["Caller", "Desire", "Desk", "Download", "Verdict"]
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Desk:
     incidents: IncidentBook
     inbox: Inbox
     derivation: Derivation
+    settling: Settling
 
     # --- handing in --------------------------------------------------------------------------------------
 
@@ -185,6 +188,20 @@ class Desk:
             detail = {"child": child.id, "rows": child.counts.total, "note": child.order.note}
             await self.audit.note(caller, kind.value, f"operation {operation}", detail)
         return child, created
+
+    async def uncertain(self, operation: int, offset: int, limit: int) -> dict[str, Any]:
+        """Return uncertain rows with what the cluster has now, as `Settling.show`."""
+        return await self.settling.show(operation, offset, limit)
+
+    async def settle(
+        self, operation: int, rows: Sequence[int] | None, verdict: Verdict, desire: Desire, caller: Caller
+    ) -> tuple[Operation, bool]:
+        """Decide about uncertain rows; return (the operation, or what sends them again, anything decided)."""
+        settled, count = await self.settling.settle(operation, rows, verdict, desire)
+        if count:
+            detail = {"as": verdict.word, "rows": count, "operation": settled.id}
+            await self.audit.note(caller, "settle", f"operation {operation}", detail)
+        return settled, count > 0
 
     # --- clusters and definitions ------------------------------------------------------------------------
 

@@ -5,6 +5,10 @@ Asks the ledger; changes nothing but the place of an undo that was itself undone
 
 from __future__ import annotations
 
+import asyncio
+from weakref import WeakValueDictionary
+
+from eomd.errors import NotFoundError
 from eomd.model import Kind, Operation, State
 from eomd.operations.board import Board
 from eomd.storage.ledger import Ledger
@@ -18,13 +22,25 @@ class Lineage:
 
     def __init__(self, ledger: Ledger, board: Board) -> None:
         self._ledger, self._board = ledger, board
+        self._families: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
-    async def child(self, parent: int, kind: Kind) -> Operation | None:
+    async def find(self, operation: int) -> Operation:
+        """Return an operation as it stands this moment. Raises NotFoundError, LedgerUnavailableError."""
+        found = self._board.find(operation) or await self._ledger.operation(operation)
+        if found is None:
+            raise NotFoundError(f"there is no operation {operation}")
+        return found
+
+    async def family(self, operation: Operation) -> asyncio.Lock:
+        """Return what is held while something is made of an operation, or decided about it."""
+        return self._families.setdefault(await self._root(operation), asyncio.Lock())
+
+    async def child(self, parent: int, kind: str) -> Operation | None:
         """Return the child as it stands this moment. Raises LedgerUnavailableError."""
         found = await self._ledger.child(parent, kind)
         return found and (self._board.find(found.id) or found)
 
-    async def root(self, operation: Operation) -> int:
+    async def _root(self, operation: Operation) -> int:
         """Return the id of the first ancestor: one family is dealt with at a time."""
         for _ in range(ANCESTORS_MAX):
             if operation.parent is None:
@@ -50,6 +66,8 @@ class Lineage:
         if undo is None or undo.state is not State.SUCCEEDED:
             return False
         if await self.child(undo.id, Kind.UNDO) is not None:
+            return False
+        if await self.child(operation.id, f"{Kind.AGAIN}-1") is not None:
             return False
         retry = await self.child(operation.id, Kind.RETRY)
         return retry is None or await self._is_undone(retry)

@@ -43,6 +43,8 @@ class OperationFolder:
         self.checkpoint = path / "checkpoint.json"
         self.partial = path / "partial.csv"
         self.summary = path / "summary.json"
+        #: what a person has decided about uncertain rows
+        self.settlement = path / "settlement.npz"
         #: of a dry run that has ended: what its plan was made from
         self.plan = path / "plan.json"
         #: who waits for answers in the outbox; gone once they have the last one

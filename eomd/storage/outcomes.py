@@ -7,7 +7,7 @@ constant memory.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from eomd.errors import FolderDamagedError
 from eomd.model import NO_DETAIL, Order, RowStatus
 from eomd.storage.result_reader import NamedBlock, ResultReader
 from eomd.storage.rows_file import I64, U8, Bools, RowBlock, RowsFile
+from eomd.storage.settlement import Settlement, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Account:
     unsent_from: int
     #: bytes in a line of the source at most
     line_bytes_max: int
+    #: what a person has decided about uncertain rows
+    settlement: Settlement = field(default_factory=Settlement.none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,18 @@ class OutcomeBlock:
 
 
 def read_outcomes(account: Account, rows: RowsFile) -> Iterator[OutcomeBlock]:
-    """Yield all rows with their outcomes, in order.
+    """Yield all rows with their outcomes, in order; uncertain rows as they were settled.
 
+    Settled as applied they are OK, as not applied NOT_SENT, and SUPERSEDED where they were sent again.
     Raises FolderDamagedError where result and rows do not belong together, OSError.
     """
+    for block in _read(account, rows):
+        start = block.block.start
+        settled = account.settlement.between(start, start + len(block))
+        yield _settle(block, settled) if len(settled.rows) else block
+
+
+def _read(account: Account, rows: RowsFile) -> Iterator[OutcomeBlock]:
     done = 0
     try:
         for found in _scan(account):
@@ -105,3 +116,22 @@ def _unnamed(account: Account, block: RowBlock) -> OutcomeBlock:
     status = np.where(index < account.unsent_from, np.uint8(unsure), np.uint8(RowStatus.NOT_SENT))
     none = np.zeros((n, k), np.int64)
     return OutcomeBlock(block, status, np.full(n, NO_DETAIL, np.uint8), np.zeros(n, np.bool_), none, none)
+
+
+_SETTLED = np.zeros(max(Verdict) + 1, np.uint8)
+_SETTLED[Verdict.APPLIED] = RowStatus.OK
+_SETTLED[Verdict.NOT_APPLIED] = RowStatus.NOT_SENT
+_SETTLED[Verdict.SEND_AGAIN] = RowStatus.SUPERSEDED
+
+
+def _settle(outcome: OutcomeBlock, settled: Settlement) -> OutcomeBlock:
+    """Replace what nobody knew by what was decided; values where the row itself says what they must be."""
+    block, place = outcome.block, settled.rows.astype(np.intp) - outcome.block.start
+    status = outcome.status.copy()
+    status[place] = _SETTLED[settled.verdicts]
+    if block.expected is None or block.amounts is None:
+        return replace(outcome, status=status)
+    applied = place[settled.verdicts == Verdict.APPLIED]
+    valued, before, after = outcome.valued.copy(), outcome.before.copy(), outcome.after.copy()
+    valued[applied], before[applied], after[applied] = True, block.expected[applied], block.amounts[applied]
+    return replace(outcome, status=status, valued=valued, before=before, after=after)

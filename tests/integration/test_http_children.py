@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from eomd.evt.simulator import SimulatedCluster, SimulatorSettings
+from eomd.evt.simulator import Faults, SimulatedCluster, SimulatorSettings
 from eomd.model import Role
 from tests.integration.http_site import CONFIG, Answer, Site, open_site
 
@@ -109,8 +109,8 @@ def test_who_did_it_stands_in_the_audit(site: Site) -> None:
 # --- the commands
 
 
-def command(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
-    where = ["--url", f"http://127.0.0.1:{site.port}", "--token", site.tokens[Role.OPERATOR]]
+def command(site: Site, *arguments: str, role: Role = Role.OPERATOR) -> subprocess.CompletedProcess[str]:
+    where = ["--url", f"http://127.0.0.1:{site.port}", "--token", site.tokens[role]]
     line = [sys.executable, "-m", "eomd", *arguments, *where]
     return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
@@ -129,3 +129,52 @@ def test_the_commands_follow_the_child_to_its_end(site: Site, tmp_path: Path) ->
     refused = command(site, "retry", str(child))
     assert refused.returncode == 1
     assert "no row failed" in refused.stderr
+
+
+# --- uncertain rows
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path) -> Iterator[Site]:
+    """A site whose cluster loses answers and knows no tokens."""
+    faults = Faults(no_idempotent=True, close_after=3)
+    with (
+        SimulatedCluster(SimulatorSettings(max_rows=10, faults=faults)) as fish,
+        open_site(tmp_path, {"fish": fish}) as opened,
+    ):
+        yield opened
+
+
+def test_uncertain_rows_are_seen_by_operators_and_settled_by_approvers(forgetful: Site) -> None:
+    content = b"".join(b"%d\n" % user for user in range(1, 101))
+    answer = forgetful.hand_in({**CONFIG, "mode": "inc", "amount": 5}, content)
+    parent, uncertain = answer.data["id"], answer.data["rows"]["uncertain"]
+    assert uncertain
+    seen = forgetful.get(f"/operations/{parent}/settle?limit=1").data
+    assert (seen["total"], seen["open"], len(seen["items"])) == (uncertain, uncertain, 1)
+    row = seen["items"][0]["row"]
+    body: dict[str, Any] = {"rows": [row], "as": "applied"}
+    assert ask(forgetful, parent, "settle", body).error == "FORBIDDEN"
+    done = ask(forgetful, parent, "settle", body, Role.APPROVER)
+    assert (done.status, done.data["id"], done.data["rows"]["uncertain"]) == (200, parent, uncertain - 1)
+    for wrong in ({"rows": [], "as": "applied"}, {"rows": "all"}, {"rows": [-1], "as": "applied"}):
+        assert ask(forgetful, parent, "settle", wrong, Role.APPROVER).error == "INVALID_CONFIG"
+    again = ask(forgetful, parent, "settle", {"rows": "all", "as": "send_again"}, Role.APPROVER)
+    assert (again.status, again.data["parent"], again.data["rows"]["total"]) == (201, parent, uncertain - 1)
+    assert ask(forgetful, parent, "settle", body, Role.APPROVER).status == 200
+
+
+def test_the_command_shows_and_settles(forgetful: Site) -> None:
+    content = b"".join(b"%d\n" % user for user in range(1, 101))
+    answer = forgetful.hand_in({**CONFIG, "mode": "set", "amount": 5}, content)
+    parent, uncertain = str(answer.data["id"]), answer.data["rows"]["uncertain"]
+    shown = command(forgetful, "settle", parent)
+    assert shown.returncode == 0, shown.stderr
+    assert f"{uncertain} uncertain rows, {uncertain} open" in shown.stderr
+    assert len(shown.stdout.splitlines()) == uncertain + 1
+    row = shown.stdout.splitlines()[1].split()
+    assert (row[2], row[3], row[4]) == ("5,5", "?", "5,5")
+    assert command(forgetful, "settle", parent, "--as", "applied").returncode == 1
+    line = ("settle", parent, "--as", "send-again", "--row", row[0])
+    done = command(forgetful, *line, role=Role.APPROVER)
+    assert "of 1 rows" in done.stdout, done.stderr
