@@ -117,7 +117,7 @@ class Results:
         path = await self._in_thread(self._result, operation)
         folder = self._tools.data.operation(operation.id)
         async with self._summarizing:
-            return await self._in_thread(_summarize_once, self._reader(path), folder)
+            return await self._in_thread(_summarize_once, self._reader(path), folder, operation.state.ended)
 
     def _reader(self, path: Path) -> ResultReader:
         return ResultReader(path, self._tools.rules.read.line_bytes)
@@ -139,7 +139,7 @@ def _read_rows(
     return total, list(reader.columns), rows
 
 
-def _summarize_once(reader: ResultReader, folder: OperationFolder) -> dict[str, Any]:
+def _summarize_once(reader: ResultReader, folder: OperationFolder, ended: bool) -> dict[str, Any]:
     kept = folder.summary
     if kept.exists():
         summary: dict[str, Any] = json.loads(kept.read_bytes())
@@ -148,6 +148,9 @@ def _summarize_once(reader: ResultReader, folder: OperationFolder) -> dict[str, 
     if (plan := Plan.load(folder.plan)) is not None:
         facts = summarize_plan(reader, partial(users_of, folder.rows))
         summary["plan"] = {"hash": plan.hash, **facts}
+    if not ended:
+        # a plan's hash is not there yet
+        return summary
     # a full disk, or a folder that retention has just removed: the next call computes it again
     with suppress(OSError):
         write_atomically(kept, json.dumps(summary).encode())
