@@ -49,6 +49,8 @@ class Kind(StrEnum):
     COMMIT = "commit"
     RETRY = "retry"
     UNDO = "undo"
+    #: a dry run of one; the commit of it is the undo
+    UNDO_PLAN = "undo-plan"
     #: sends uncertain rows again; numbered from 1, `again-1`, as each may be sent again for itself
     AGAIN = "again"
 

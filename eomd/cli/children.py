@@ -59,6 +59,7 @@ def retry(client: Client, id: int, output: Path | None, **fields: Any) -> int:
 
 @click.command()
 @child_options
+@click.option("--dry-run", is_flag=True, help="Modify nothing; make a plan that can be committed.")
 @api_command
 def undo(client: Client, id: int, output: Path | None, **fields: Any) -> int:
     """Give back what operation ID has changed.

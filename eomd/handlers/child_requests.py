@@ -18,6 +18,7 @@ from eomd.handlers.requests import (
     StrictFlag,
     Whole,
 )
+from eomd.model import Kind
 from eomd.operations.desk import Desire, Verdict
 
 #: rows named in one request
@@ -27,7 +28,10 @@ RowNumber = Annotated[int, Whole, Field(ge=0, le=OFFSET_MAX)]
 
 
 class ChildRequest(Request):
-    """POST /operations/ID/retry and /undo: about the new operation. What is absent is as in the old one."""
+    """POST /operations/ID/retry, and what all have in common: about the new operation.
+
+    What is absent is as in the old one.
+    """
 
     operatorid: OperatorId | None = None
     operatorname: OperatorName | None = None
@@ -43,6 +47,16 @@ class ChildRequest(Request):
         return Desire(self.operatorid, self.operatorname, self.description)
 
 
+class UndoRequest(ChildRequest):
+    """POST /operations/ID/undo."""
+
+    #: make a plan of it, to be committed
+    dry_run: StrictFlag = False
+
+    def desire(self) -> Desire:
+        return replace(super().desire(), dry_run=self.dry_run)
+
+
 class CommitRequest(ChildRequest):
     """POST /operations/ID/commit."""
 
@@ -53,6 +67,14 @@ class CommitRequest(ChildRequest):
 
     def desire(self) -> Desire:
         return replace(super().desire(), only_if_unchanged=self.only_if_unchanged, plan=self.hash)
+
+
+#: what is asked of each kind
+CHILD_REQUESTS: dict[Kind, type[ChildRequest]] = {
+    Kind.COMMIT: CommitRequest,
+    Kind.RETRY: ChildRequest,
+    Kind.UNDO: UndoRequest,
+}
 
 
 class SettleRequest(ChildRequest):

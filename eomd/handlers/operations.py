@@ -6,7 +6,7 @@ from typing import Any
 
 from eomd.errors import ForbiddenError
 from eomd.handlers.base import ApiHandler
-from eomd.handlers.child_requests import ChildRequest, CommitRequest, SettleRequest, UncertainRequest
+from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, UncertainRequest
 from eomd.handlers.requests import (
     Nothing,
     OperationsRequest,
@@ -92,7 +92,7 @@ class ChildHandler(_Viewing):
 
     async def post(self, id: str) -> None:
         self.parameters(Nothing)
-        request = self.fields(CommitRequest if self._kind is Kind.COMMIT else ChildRequest)
+        request = self.fields(CHILD_REQUESTS[self._kind])
         derive = self.context.desk.derive
         child, created = await derive(self._kind, self.parse_id(id), request.desire(), self.asking())
         self.answer(self.view(child), status=201 if created else 200)

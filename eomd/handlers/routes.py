@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eomd.handlers.base import ApiHandler
-from eomd.handlers.child_requests import ChildRequest, CommitRequest, SettleRequest, UncertainRequest
+from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, UncertainRequest
 from eomd.handlers.clusters import ClusterHandler, ClustersHandler
 from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
@@ -135,9 +135,9 @@ def _operation_routes() -> list[Route]:
         for action in ("cancel", "pause", "resume")
     ]
     children = [
-        _child(Kind.COMMIT, "Carry out the plan of a dry run", CommitRequest),
-        _child(Kind.RETRY, "Try the failed and unsent rows again", ChildRequest),
-        _child(Kind.UNDO, "Give back what was changed", ChildRequest),
+        _child(Kind.COMMIT, "Carry out the plan of a dry run"),
+        _child(Kind.RETRY, "Try the failed and unsent rows again"),
+        _child(Kind.UNDO, "Give back what was changed"),
     ]
     stream: dict[str, Any] = {"media_type": "text/event-stream"}
     return [
@@ -172,8 +172,8 @@ def _operation_routes() -> list[Route]:
     ]
 
 
-def _child(kind: Kind, summary: str, request: type[ChildRequest]) -> Route:
-    method = Method(summary, OPERATOR, request=request, response=OperationView, status=201)
+def _child(kind: Kind, summary: str) -> Route:
+    method = Method(summary, OPERATOR, request=CHILD_REQUESTS[kind], response=OperationView, status=201)
     return Route(f"/operations/{{id}}/{kind}", ChildHandler, {"POST": method}, {"kind": kind})
 
 

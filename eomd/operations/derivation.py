@@ -30,6 +30,7 @@ from eomd.storage.outcomes import Account
 _NOTHING = {
     Kind.COMMIT: "the plan changes no row",
     Kind.UNDO: "no row is known to have been changed by it",
+    Kind.UNDO_PLAN: "no row is known to have been changed by it",
     Kind.RETRY: "no row failed or was not sent",
 }
 
@@ -42,6 +43,8 @@ class Desire:
     operatorname: str | None = None
     description: str | None = None
     only_if_unchanged: bool = False
+    #: of an undo: make a plan of it
+    dry_run: bool = False
     #: the plan that the person has seen; None: whatever the operation's is
     plan: str | None = None
 
@@ -63,21 +66,33 @@ class Derivation:
         """
         self._intake.check_ledger()
         parent = await self._lineage.find(operation)
+        kind = Kind.UNDO_PLAN if kind is Kind.UNDO and desire.dry_run else kind
         _check_state(parent, kind)
         async with await self._lineage.family(parent):
-            child = await self._lineage.child(operation, kind)
-            if child is not None and not (kind is Kind.UNDO and await self._lineage.free_undone(child)):
+            holder, place = await self._place(kind, parent)
+            child = await self._lineage.child(holder.id, place)
+            if child is not None and not await self._is_over(child, place):
                 return child, False
-            return await self._make(kind, parent, desire), True
+            order = _order(kind, parent, desire)
+            self._check_cluster(kind, parent, order)
+            if place in (Kind.UNDO, Kind.UNDO_PLAN):
+                await self._check_undo(holder, place)
+            fill = partial(self._fill, kind, parent, order, desire)
+            name = name_source(parent, kind)
+            return await self._intake.derive(order, fill, name, Origin(holder.id, place)), True
 
-    async def _make(self, kind: Kind, parent: Operation, desire: Desire) -> Operation:
-        order = _order(kind, parent, desire)
-        self._check_cluster(kind, parent, order)
-        if kind is Kind.UNDO:
-            await self._check_undo(parent)
-        fill = partial(self._fill, kind, parent, order, desire)
-        name = name_source(parent, kind)
-        return await self._intake.derive(order, fill, name, Origin(parent.id, kind))
+    async def _place(self, kind: Kind, parent: Operation) -> tuple[Operation, Kind]:
+        """Return whose child it becomes, and of which kind: the commit of an undo's plan is the undo."""
+        if kind is Kind.COMMIT and parent.kind == Kind.UNDO_PLAN and parent.parent is not None:
+            return await self._lineage.find(parent.parent), Kind.UNDO
+        return parent, kind
+
+    async def _is_over(self, child: Operation, place: Kind) -> bool:
+        """Tell whether another child may take the place of this one; it has been given up then."""
+        if place is Kind.UNDO_PLAN and child.state.ended:
+            await self._lineage.free(child)
+            return True
+        return place is Kind.UNDO and await self._lineage.free_undone(child)
 
     def _check_cluster(self, kind: Kind, parent: Operation, order: Order) -> None:
         cluster = self._clusters.get(order.cluster)
@@ -88,11 +103,14 @@ class Derivation:
                 parent, kind, f"cluster {order.cluster} cannot compare values before it changes them"
             )
 
-    async def _check_undo(self, parent: Operation) -> None:
+    async def _check_undo(self, parent: Operation, place: Kind) -> None:
         if parent.order.sent_mode is None:
-            raise refusal(parent, Kind.UNDO, "it was to change nothing")
+            raise refusal(parent, place, "it was to change nothing")
         if await self._lineage.is_superseded(parent):
-            raise refusal(parent, Kind.UNDO, "what it restored may have been undone again since")
+            raise refusal(parent, place, "what it restored may have been undone again since")
+        undo = await self._lineage.child(parent.id, Kind.UNDO) if place is Kind.UNDO_PLAN else None
+        if undo is not None and not await self._lineage.is_undone(undo):
+            raise refusal(parent, place, f"operation {undo.id} undoes it")
 
     # --- in a thread
 
@@ -108,7 +126,7 @@ class Derivation:
         return filled
 
     def _filler(self, kind: Kind, parent: Operation, account: Account, order: Order, desire: Desire) -> Fill:
-        if kind is Kind.UNDO:
+        if kind in (Kind.UNDO, Kind.UNDO_PLAN):
             return partial(fill_undo, account, order)
         if kind is Kind.RETRY:
             return partial(fill_retry, account, order)
@@ -133,10 +151,14 @@ class Derivation:
 
 
 def _check_state(parent: Operation, kind: Kind) -> None:
-    if parent.state not in ACTIONS[kind]:
+    if parent.state not in ACTIONS[Kind.UNDO if kind is Kind.UNDO_PLAN else kind]:
         raise WrongStateError(parent.id, parent.state.value, kind.value)
     if kind is Kind.COMMIT and not parent.order.dry_run:
         raise refusal(parent, kind, "it is no dry run")
+    if kind is Kind.COMMIT and parent.parent is not None and parent.kind is None:
+        raise refusal(parent, kind, "a newer plan of that undo was made")
+    if kind is Kind.RETRY and parent.parent is not None and parent.kind in (Kind.UNDO_PLAN, None):
+        raise refusal(parent, kind, "it is the plan of an undo; make that again")
 
 
 def _check_single(rows: Path, total: int) -> None:
@@ -161,10 +183,10 @@ def _order(kind: Kind, parent: Operation, desire: Desire) -> Order:
     order, named = parent.order, name_order(parent.order, desire)
     if kind is Kind.COMMIT:
         return replace(named, dry_run=False, only_if_unchanged=desire.only_if_unchanged)
-    if kind is Kind.UNDO and order.mode is not None:
+    if kind in (Kind.UNDO, Kind.UNDO_PLAN) and order.mode is not None:
         # doubled users gave twice, and give back twice
         back = replace(named, mode=INVERSE[order.mode], amount=None, duplicates=Duplicates.ALLOW)
-        return replace(back, only_if_unchanged=False)
+        return replace(back, only_if_unchanged=False, dry_run=desire.dry_run)
     return named
 
 

@@ -6,6 +6,7 @@ Asks the ledger; changes nothing but the place of an undo that was itself undone
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from eomd.errors import NotFoundError
@@ -53,12 +54,17 @@ class Lineage:
 
     async def free_undone(self, undo: Operation) -> bool:
         """Give up an undo's place if nothing of what it did stands any more; tell whether it was."""
-        if not await self._is_undone(undo):
+        if not await self.is_undone(undo):
             return False
-        await self._ledger.free_child(undo.id)
+        await self.free(undo)
         return True
 
-    async def _is_undone(self, operation: Operation) -> bool:
+    async def free(self, child: Operation) -> None:
+        """Let its parent have another child of its kind."""
+        await self._ledger.free_child(child.id)
+        self._board.amend(replace(child, kind=None))
+
+    async def is_undone(self, operation: Operation) -> bool:
         """Tell whether all that it and its retry changed was given back for good."""
         if not operation.state.ended or operation.counts.uncertain:
             return False
@@ -70,7 +76,7 @@ class Lineage:
         if await self.child(operation.id, f"{Kind.AGAIN}-1") is not None:
             return False
         retry = await self.child(operation.id, Kind.RETRY)
-        return retry is None or await self._is_undone(retry)
+        return retry is None or await self.is_undone(retry)
 
     async def is_superseded(self, operation: Operation) -> bool:
         """Tell whether it undid an undo whose parent has been freed to be undone again.

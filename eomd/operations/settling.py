@@ -122,7 +122,7 @@ class Settling:
         story = f"{count:,} uncertain rows settled as {verdict.word}"
         await self._in_thread(tell, self._tools.data.log(operation.id), story)
         await self._tools.recorder.record(OperationChange.of(settled))
-        self._board.forget(operation.id)
+        self._board.amend(settled)
         self._tools.changed(settled)
         return settled
 

@@ -166,6 +166,33 @@ async def test_an_undo_undone_in_part_alone_does_not_free_its_parent(
 
 
 @on_loop
+async def test_an_undo_is_planned_and_the_commit_of_its_plan_is_the_undo(
+    home: Home, fish: SimulatedCluster
+) -> None:
+    rows = users(20)
+    before = values(fish, rows)
+    async with home.life() as life:
+        changed = await run(life, "set", lines(rows, 5))
+        await run(life, "inc", lines(rows[:4], 1))
+        old = await derive(life, Kind.UNDO, changed.id, dry_run=True)
+        assert (old.order.dry_run, old.order.mode, old.parent) == (True, "restore", changed.id)
+        plan = await derive(life, Kind.UNDO, changed.id, dry_run=True)
+        assert plan.id != old.id
+        assert list(outcomes(life, plan.id).values()) == ["CONFLICT"] * 4 + ["OK"] * 16
+        assert (await life.desk.summary(plan.id))["plan"]["rows"]["change"] == 16
+        assert values(fish, rows) == [[6]] * 4 + [[5]] * 16
+        assert "newer plan" in await refused(life, Kind.COMMIT, old.id)
+        assert "plan of an undo" in await refused(life, Kind.RETRY, plan.id)
+        done = await derive(life, Kind.COMMIT, plan.id)
+        assert (done.parent, done.kind, done.order.dry_run) == (changed.id, "undo", False)
+        assert values(fish, rows) == [[6]] * 4 + before[4:]
+        for kind, operation in ((Kind.UNDO, changed.id), (Kind.COMMIT, plan.id)):
+            again, created = await life.desk.derive(kind, operation, Desire(), CALLER)
+            assert (again.id, created) == (done.id, False)
+        assert f"operation {done.id} undoes it" in await refused(life, Kind.UNDO, changed.id, dry_run=True)
+
+
+@on_loop
 async def test_what_cannot_be_undone_is_refused_and_said_why(home: Home, fish: SimulatedCluster) -> None:
     async with home.life() as life:
         asked = await life.hand_in(order(), lines(users(3)))
