@@ -143,9 +143,10 @@ class GoneError(RequestError):
 class WrongStateError(RequestError):
     code = "WRONG_STATE"
 
-    def __init__(self, operation: int, state: str, action: str) -> None:
+    def __init__(self, operation: int, state: str, action: str, reason: str = "") -> None:
         self.operation, self.state, self.action = operation, state, action
-        super().__init__(f"operation {operation} is {state}: {action} is not possible")
+        because = f": {reason}" if reason else ""
+        super().__init__(f"operation {operation} is {state}: {action} is not possible{because}")
 
 
 class KeyReusedError(RequestError):

@@ -43,6 +43,18 @@ class Duplicates(StrEnum):
     LAST = "last"
 
 
+class Kind(StrEnum):
+    """How an operation comes from another one, of which it may have one of each."""
+
+    COMMIT = "commit"
+    RETRY = "retry"
+    UNDO = "undo"
+    #: a dry run of one; the commit of it is the undo
+    UNDO_PLAN = "undo-plan"
+    #: sends uncertain rows again; numbered from 1, `again-1`, as each may be sent again for itself
+    AGAIN = "again"
+
+
 class PausedBy(StrEnum):
     """Why an operation is paused. Only a person lifts PERSON, BRAKE and CANARY."""
 
@@ -151,11 +163,18 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.PAUSED: frozenset({State.QUEUED, State.RUNNING, *ENDED}) - {State.REJECTED},
 }
 
+#: ended, and not because a second person forbade it
+_CARRIED_OUT = ENDED - {State.REJECTED}
+
 #: The states a person's action is allowed in.
 ACTIONS: dict[str, frozenset[State]] = {
     "cancel": UNFINISHED,
     "pause": frozenset({State.QUEUED, State.RUNNING}),
     "resume": frozenset({State.PAUSED}),
+    "commit": frozenset({State.SUCCEEDED, State.PARTIAL}),
+    "retry": _CARRIED_OUT,
+    "undo": _CARRIED_OUT,
+    "settle": _CARRIED_OUT,
 }
 
 
@@ -251,6 +270,8 @@ class Order:
     amount: int | None = None
     duplicates: Duplicates = Duplicates.ALLOW
     dry_run: bool = False
+    #: rows hold would-be values and the ones they start from: others are left alone
+    only_if_unchanged: bool = False
     description: str = ""
     operatorid: int = 0
     operatorname: str = ""
@@ -259,6 +280,13 @@ class Order:
     def note(self) -> str:
         """The ledger's record of a modify: `inc_1001,1002`; empty for a query."""
         return f"{self.mode}_{','.join(map(str, self.eids))}" if self.mode else ""
+
+    @property
+    def sent_mode(self) -> Mode | None:
+        """How its rows are sent; None where they are only read."""
+        if self.dry_run or self.mode is None:
+            return None
+        return Mode.RESTORE if self.only_if_unchanged else self.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +306,7 @@ class Operation:
     paused_by: PausedBy | None = None
     message: str | None = None
     parent: int | None = None
-    #: how it came from its parent: `commit`, `retry`, `undo`; None without one
+    #: how it came from its parent: a Kind; None without one, and for an undo that was undone
     kind: str | None = None
     #: as the operator's machine named the file
     original_name: str = ""

@@ -28,6 +28,7 @@ from eomd.operations.audit import Audit
 from eomd.operations.board import Board
 from eomd.operations.clusters import ClusterOffice
 from eomd.operations.definitions import Definitions
+from eomd.operations.derivation import Derivation
 from eomd.operations.desk import Desk
 from eomd.operations.dropped_files import DroppedFiles
 from eomd.operations.dropped_retention import DroppedRetention
@@ -36,6 +37,7 @@ from eomd.operations.hand_ins import HandIns
 from eomd.operations.inbox import Inbox
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake
+from eomd.operations.lineage import Lineage
 from eomd.operations.outbox import Outbox
 from eomd.operations.people import People
 from eomd.operations.recovery import Recovery
@@ -43,6 +45,7 @@ from eomd.operations.results import Results
 from eomd.operations.retention import Retention
 from eomd.operations.rules import Rules
 from eomd.operations.schedule import Schedule
+from eomd.operations.settling import Settling
 from eomd.operations.tools import Executors, Tools
 from eomd.operations.watch import Watch
 from eomd.storage.csv_reader import ReadLimits
@@ -113,6 +116,7 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
     retention = Retention(ledger, board, tools, dropped_retention, incidents)
     intake = Intake(ledger, hand_ins, schedule, definitions, tools, admission, clusters)
     audit = Audit(ledger)
+    lineage = Lineage(ledger, board)
     desk = Desk(
         ledger=ledger,
         board=board,
@@ -138,6 +142,8 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
             files=dropped,
             tools=tools,
         ),
+        derivation=Derivation(lineage, intake, tools, clusters),
+        settling=Settling(lineage, board, intake, tools, clusters),
     )
     return Rooms(
         data=data,

@@ -70,7 +70,7 @@ def modify(client: Client, file: Path, output: Path | None, **fields: Any) -> in
 
 
 def _hand_in(client: Client, model: str, source: Path, output: Path | None, fields: dict[str, Any]) -> int:
-    config = make_config(fields, known=_is_known(client))
+    config = make_config(fields, known=is_known(client))
     with Meter("upload", "bytes") as meter:
         operation = client.hand_in(model, config, source, meter.update)
     number = operation["id"]
@@ -85,7 +85,7 @@ def _hand_in(client: Client, model: str, source: Path, output: Path | None, fiel
     return exit_code(operation)
 
 
-def _is_known(client: Client) -> bool:
+def is_known(client: Client) -> bool:
     """Tell whether the server knows as which operator we hand in: by a token that is a person's."""
     if not client.is_local:
         # it answers nobody who has no token, from a MIS's network say
@@ -136,11 +136,11 @@ def _fetch(client: Client, operation: dict[str, Any], output: Path | None, sourc
         sys.stdout.buffer.flush()
         return
     output = output or Path(f"{source.stem}-{operation['id']}-result.csv")
-    _save(client, name, output)
+    save_result(client, name, output)
     click.echo(f"result: {output}", err=True)
 
 
-def _save(client: Client, name: str, output: Path) -> None:
+def save_result(client: Client, name: str, output: Path) -> None:
     """Write the result beside its place, then rename: what stands at `output` is whole."""
     if output.exists() and not output.is_file():
         with Meter("download", "bytes") as meter, output.open("wb") as out:

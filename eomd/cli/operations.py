@@ -1,4 +1,4 @@
-"""`eomd operations`: look at operations, stop them, let them go on."""
+"""`eomd operations`: look at operations, stop them, let them go on, and make what comes of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from eomd.cli.api_options import api_command
+from eomd.cli.children import commit, retry, undo
 from eomd.cli.client import ApiError, Client
 from eomd.cli.context import config_option
 from eomd.cli.table import format_table
@@ -22,7 +23,7 @@ _FIELDS = ("state", "model", "mode", "cluster", "eids", "note", "description", "
 @click.group()
 @config_option
 def operations() -> None:
-    """List, show, cancel, pause and resume operations."""
+    """List, show, stop operations, and what comes of them."""
 
 
 @operations.command("list")
@@ -117,3 +118,5 @@ def _action(name: str, summary: str) -> None:
 _action("cancel", "End an operation; what is in flight is awaited.")
 _action("pause", "Stop an operation until it is resumed.")
 _action("resume", "Let a paused operation go on.")
+for child in (commit, retry, undo):
+    operations.add_command(child)

@@ -85,6 +85,12 @@ class Cluster:
         return self._idempotent
 
     @property
+    def restores(self) -> bool | None:
+        """Tell whether a node that has greeted serves restores; None before the first greeting."""
+        greeted = [node.capabilities for node in self._nodes if node.capabilities is not None]
+        return any(Capability.RESTORE in each for each in greeted) if greeted else None
+
+    @property
     def rows_per_s(self) -> int:
         """The speed limit, 0 for none."""
         return self._bucket.rows_per_s

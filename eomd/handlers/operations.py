@@ -7,9 +7,15 @@ from typing import Any
 
 from eomd.errors import ForbiddenError
 from eomd.handlers.base import ApiHandler
-from eomd.handlers.requests import Nothing, OperationsRequest, RowsRequest
+from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, UncertainRequest
+from eomd.handlers.requests import (
+    Nothing,
+    OperationsRequest,
+    RowsRequest,
+)
 from eomd.handlers.views import OperationView, operation_view
-from eomd.model import Operation, Role
+from eomd.model import Kind, Operation, Role
+from eomd.operations.desk import Verdict
 from eomd.storage.ledger import OperationFilter
 
 
@@ -80,6 +86,38 @@ class ActionHandler(_Viewing):
         desk = self.context.desk
         act = {"cancel": desk.cancel, "pause": desk.pause, "resume": desk.resume}[self._action]
         self.answer(self.view(await act(self.parse_id(id), self.asking())))
+
+
+class ChildHandler(_Viewing):
+    """Commit, retry, undo: the route says which."""
+
+    def initialize(self, kind: Kind, **rest: Any) -> None:  # type: ignore[override]
+        super().initialize(**rest)
+        self._kind = kind
+
+    async def post(self, id: str) -> None:
+        self.parameters(Nothing)
+        request = self.fields(CHILD_REQUESTS[self._kind])
+        derive = self.context.desk.derive
+        child, created = await derive(self._kind, self.parse_id(id), request.desire(), self.asking())
+        self.answer(self.view(child), status=201 if created else 200)
+
+
+class SettleHandler(_Viewing):
+    """Uncertain rows: what they are, and what a person decides about them."""
+
+    async def get(self, id: str) -> None:
+        request = self.parameters(UncertainRequest)
+        self.answer(await self.context.desk.uncertain(self.parse_id(id), request.offset, request.limit))
+
+    async def post(self, id: str) -> None:
+        self.parameters(Nothing)
+        request = self.fields(SettleRequest)
+        operation, again = self.parse_id(id), request.verdict is Verdict.SEND_AGAIN
+        settled, decided = await self.context.desk.settle(
+            operation, request.asked, request.verdict, request.desire(), self.asking()
+        )
+        self.answer(self.view(settled), status=201 if again and decided else 200)
 
 
 def _filter(request: OperationsRequest) -> OperationFilter:

@@ -398,7 +398,7 @@ def _field_name(detail: ErrorDetails) -> str:
     """Name a field as the API's pages do: the fields of `config` by themselves, items by their number."""
     where = [part for part in detail["loc"] if part != "config"] or list(detail["loc"])
     # the n-th EID is a problem of the field `eids`
-    if where[0] == "eids" and len(where) == 2 and isinstance(where[1], int):
+    if len(where) == 2 and where[0] == "eids" and isinstance(where[1], int):
         where = where[:1]
     return ".".join(str(part) for part in where)[:128]
 

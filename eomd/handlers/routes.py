@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eomd.handlers.base import ApiHandler
+from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, UncertainRequest
 from eomd.handlers.clusters import ClusterHandler, ClustersHandler
 from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
@@ -18,9 +19,11 @@ from eomd.handlers.nosdata import DefinitionsHandler
 from eomd.handlers.openapi import OpenApiHandler
 from eomd.handlers.operations import (
     ActionHandler,
+    ChildHandler,
     OperationHandler,
     OperationsHandler,
     RowsHandler,
+    SettleHandler,
     SummaryHandler,
 )
 from eomd.handlers.people import PasswordHandler, SessionHandler, UserHandler, UsersHandler
@@ -59,12 +62,13 @@ from eomd.handlers.views import (
     RowsView,
     SessionView,
     TokenView,
+    UncertainView,
     UploadView,
     UserView,
 )
-from eomd.model import Role
+from eomd.model import Kind, Role
 
-VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+VIEWER, OPERATOR, APPROVER, ADMIN = Role
 
 
 def make_routes() -> list[Route]:
@@ -143,6 +147,11 @@ def _operation_routes() -> list[Route]:
         )
         for action in ("cancel", "pause", "resume")
     ]
+    children = [
+        _child(Kind.COMMIT, "Carry out the plan of a dry run"),
+        _child(Kind.RETRY, "Try the failed and unsent rows again"),
+        _child(Kind.UNDO, "Give back what was changed"),
+    ]
     stream: dict[str, Any] = {"media_type": "text/event-stream"}
     return [
         Route("/operations/{id}", OperationHandler, get("One operation", response=OperationView)),
@@ -156,10 +165,31 @@ def _operation_routes() -> list[Route]:
             "/operations/{id}/summary", SummaryHandler, get("Figures of the result", response=dict[str, Any])
         ),
         *actions,
+        *children,
+        Route(
+            "/operations/{id}/settle",
+            SettleHandler,
+            {
+                "GET": Method(
+                    "Uncertain rows, and what the cluster has now",
+                    OPERATOR,
+                    parameters=UncertainRequest,
+                    response=UncertainView,
+                ),
+                "POST": Method(
+                    "Decide about uncertain rows", APPROVER, request=SettleRequest, response=OperationView
+                ),
+            },
+        ),
         Route(
             "/events", OverviewEventsHandler, get("Follow everything on the overview", narrows=True, **stream)
         ),
     ]
+
+
+def _child(kind: Kind, summary: str) -> Route:
+    method = Method(summary, OPERATOR, request=CHILD_REQUESTS[kind], response=OperationView, status=201)
+    return Route(f"/operations/{{id}}/{kind}", ChildHandler, {"POST": method}, {"kind": kind})
 
 
 def _setup_routes() -> list[Route]:

@@ -68,6 +68,31 @@ class RowsView(TypedDict):
     rows: list[list[str]]
 
 
+class UncertainRowView(TypedDict):
+    #: from 0
+    row: int
+    user: int
+    #: as they were sent; one per EID, like all below
+    amounts: list[int]
+    #: null where nobody has read it before
+    before: list[int] | None
+    #: would-be; null where `before` is not known and it is not a set
+    after: list[int] | None
+    #: null where the cluster did not tell
+    now: list[int] | None
+    #: what became of reading it
+    now_status: str | None
+    #: applied, not_applied or send_again; null while it is open
+    settled: str | None
+
+
+class UncertainView(TypedDict):
+    total: int
+    #: not settled yet
+    open: int
+    items: list[UncertainRowView]
+
+
 class FileProblemView(TypedDict):
     line: int
     column: str | None

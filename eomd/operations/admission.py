@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from eomd.durable import sync_file
 from eomd.model import Operation, Order, State
@@ -31,6 +31,27 @@ T = TypeVar("T")
 
 #: puts a hand-in's source, and whatever else it needs, into its folder. Blocks.
 Place = Callable[[OperationFolder], None]
+
+
+class Filled(NamedTuple):
+    """What was written into a hand-in's folder."""
+
+    rows: int
+    #: of what a modify changes; None where nothing is changed
+    change_hash: str | None
+
+
+#: writes a hand-in's source and rows into its folder, both on the disk. Blocks.
+Fill = Callable[[OperationFolder], Filled]
+
+
+class Origin(NamedTuple):
+    """Where an operation comes from that was not handed in as a file."""
+
+    #: its parent's id
+    parent: int
+    #: a Kind, numbered where there may be several
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +82,41 @@ class Admission:
 
         Raises InvalidFileError, TooLargeError, DiskFullError, OSError; nothing is left behind then.
         """
+        fill = partial(self._read, order, place)
+        return await self.stage_filled(hand_in, order, fill, original_name, key=key, content=content)
+
+    async def stage_filled(
+        self,
+        hand_in: str,
+        order: Order,
+        fill: Fill,
+        original_name: str,
+        *,
+        key: str | None = None,
+        content: str | None = None,
+        origin: Origin | None = None,
+    ) -> Staged:
+        """Put a hand-in on the disk under its UUID.
+
+        Raises what `fill` does, DiskFullError, OSError; nothing is left behind then.
+        """
         folder = await self._in_thread(self._tools.data.stage, hand_in)
         try:
-            read = partial(self._fill, folder, hand_in, order, place, original_name)
-            manifest, change_hash = await self._in_thread(read)
-            new = await self._in_thread(self._compose, manifest, change_hash, key, content)
+            filled = await self._in_thread(fill, folder)
+            manifest = _draw_manifest(hand_in, order, filled.rows, original_name, origin)
+            await self._in_thread(manifest.save, folder.manifest)
+            new = await self._in_thread(self._compose, manifest, filled.change_hash, key, content)
         except BaseException:
             await self._in_thread(folder.remove)
             raise
         return Staged(folder, new)
 
-    def _fill(
-        self, folder: OperationFolder, hand_in: str, order: Order, place: Place, original_name: str
-    ) -> tuple[Manifest, str | None]:
-        """Put source, rows and manifest into the folder and on the disk."""
+    def _read(self, order: Order, place: Place, folder: OperationFolder) -> Filled:
+        """Put source and rows into the folder and on the disk."""
         place(folder)
         facts = read_source(folder.source, order, self._tools.rules.read, folder.rows)
         sync_file(folder.source)
-        number = secrets.randbelow(2**63 - 1) + 1
-        manifest = Manifest(hand_in, number, order, facts.rows, original_name, datetime.now(UTC))
-        manifest.save(folder.manifest)
-        return manifest, facts.change_hash
+        return Filled(facts.rows, facts.change_hash)
 
     def _compose(
         self, manifest: Manifest, change_hash: str | None, key: str | None, content: str | None
@@ -98,6 +133,8 @@ class Admission:
             content_hash=content,
             change_hash=change_hash,
             minimum_id=data.highest_id + 1,
+            parent=manifest.parent,
+            kind=manifest.kind,
             create_time=manifest.create_time,
         )
 
@@ -138,3 +175,12 @@ class Admission:
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._tools.executors.reading, partial(work, *arguments))
+
+
+def _draw_manifest(
+    hand_in: str, order: Order, rows: int, original_name: str, origin: Origin | None
+) -> Manifest:
+    """Return the manifest of a new operation, with a number for the wire that nothing else has."""
+    number = secrets.randbelow(2**63 - 1) + 1
+    parent, kind = (origin.parent, origin.kind) if origin else (None, None)
+    return Manifest(hand_in, number, order, rows, original_name, datetime.now(UTC), parent, kind)

@@ -58,6 +58,11 @@ class Board:
         per_s = meter.measure(counts.done)
         return per_s, (counts.total - counts.done) / per_s if per_s else None
 
+    def amend(self, operation: Operation) -> None:
+        """Show an ended operation as it is now, where it is still shown from here."""
+        if operation.id in self._ended:
+            self._ended[operation.id] = operation
+
     def forget(self, operation: int) -> None:
         """Let the ledger speak for an ended operation again."""
         self._ended.pop(operation, None)

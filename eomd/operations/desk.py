@@ -17,25 +17,28 @@ from typing import Any
 
 from eomd.durable import write_atomically
 from eomd.errors import NotFoundError, WrongStateError
-from eomd.model import ClusterTitle, EidDefinition, Operation, Order
+from eomd.model import ClusterTitle, EidDefinition, Kind, Operation, Order
 from eomd.operations.audit import Audit
 from eomd.operations.board import Board, Subscription
 from eomd.operations.caller import Caller
 from eomd.operations.clusters import ClusterOffice, ClusterView
 from eomd.operations.definitions import Definitions
+from eomd.operations.derivation import Derivation, Desire
 from eomd.operations.inbox import Inbox
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake, Source
 from eomd.operations.results import Download, Results
 from eomd.operations.retention import Retention
 from eomd.operations.schedule import Schedule
+from eomd.operations.settling import Settling
 from eomd.operations.tools import Tools
 from eomd.operations.watch import Watch
 from eomd.storage.csv_reader import inspect_source
 from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger, OperationFilter
+from eomd.storage.settlement import Verdict
 
-__all__ = ["Caller", "Desk", "Download"]
+__all__ = ["Caller", "Desire", "Desk", "Download", "Verdict"]
 
 
 @dataclass(slots=True)
@@ -55,6 +58,8 @@ class Desk:
     watch: Watch
     incidents: IncidentBook
     inbox: Inbox
+    derivation: Derivation
+    settling: Settling
 
     # --- handing in --------------------------------------------------------------------------------------
 
@@ -178,6 +183,30 @@ class Desk:
             raise WrongStateError(operation, known.state.value, action) from None
         await self.audit.note(caller, action, f"operation {operation}", {})
         return acted
+
+    async def derive(
+        self, kind: Kind, operation: int, desire: Desire, caller: Caller
+    ) -> tuple[Operation, bool]:
+        """Return (the operation that comes of another one in this way, whether this call made it)."""
+        child, created = await self.derivation.derive(kind, operation, desire)
+        if created:
+            detail = {"child": child.id, "rows": child.counts.total, "note": child.order.note}
+            await self.audit.note(caller, kind.value, f"operation {operation}", detail)
+        return child, created
+
+    async def uncertain(self, operation: int, offset: int, limit: int) -> dict[str, Any]:
+        """Return uncertain rows with what the cluster has now, as `Settling.show`."""
+        return await self.settling.show(operation, offset, limit)
+
+    async def settle(
+        self, operation: int, rows: Sequence[int] | None, verdict: Verdict, desire: Desire, caller: Caller
+    ) -> tuple[Operation, bool]:
+        """Decide about uncertain rows; return (the operation, or what sends them again, anything decided)."""
+        settled, count = await self.settling.settle(operation, rows, verdict, desire)
+        if count:
+            detail = {"as": verdict.word, "rows": count, "operation": settled.id}
+            await self.audit.note(caller, "settle", f"operation {operation}", detail)
+        return settled, count > 0
 
     # --- clusters and definitions ------------------------------------------------------------------------
 

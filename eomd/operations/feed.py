@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eomd.evt.codec import I64, U8, U32, Head, Rows
 from eomd.model import Counts, EidDefinition, Operation, RowStatus
-from eomd.operations.preview import preview
+from eomd.operations.preview import Asked, preview
 from eomd.operations.window import Segment, Window
 from eomd.storage.checkpoint import Checkpoint, count_rows
 
@@ -29,7 +29,7 @@ class Feed:
         answered: Callable[[str, U8], None],
     ) -> None:
         order = operation.order
-        self.head = Head(order.eids, None if order.dry_run else order.mode, operation.number or 0)
+        self.head = Head(order.eids, order.sent_mode, operation.number or 0)
         self.window = Window(checkpoint.rows)
         #: the disk tells how far rows may have gone out without tokens
         self.braced = False
@@ -64,7 +64,7 @@ class Feed:
         if self.stopped:
             return None
         rows = self.window.take(rows_max, self.limit)
-        return replace(rows, amounts=None) if rows and not self.modifies else rows
+        return replace(rows, amounts=None, expected=None) if rows and not self.modifies else rows
 
     def settle(self, index: U32, status: U8, detail: U8, before: I64 | None, after: I64 | None) -> None:
         """Take the outcome of rows taken earlier."""
@@ -81,11 +81,11 @@ class Feed:
     def _settle(
         self, segment: Segment, place: NDArray[np.intp], status: U8, detail: U8, before: I64, after: I64
     ) -> None:
-        amounts = segment.block.amounts
+        amounts, expected = segment.block.amounts, segment.block.expected
         if self._order.mode and not self.modifies and amounts is not None:
             definitions = self._definitions(self._order.cluster)
-            answer = (status, detail, before)
-            shown = preview(self._order.mode, self._order.eids, definitions, answer, amounts[place])
+            asked = Asked(self._order.mode, amounts[place], None if expected is None else expected[place])
+            shown = preview(asked, self._order.eids, definitions, (status, detail, before))
             status, detail, before, after = shown
         segment.settle(place, status, detail, before, after)
         self._live += np.bincount(status, minlength=256)
@@ -99,7 +99,7 @@ class Feed:
 
     def add(self, segment: Segment, doubtful: range) -> None:
         """Take a loaded segment into the window; rows in doubt are UNCERTAIN at once."""
-        self._live[RowStatus.SUPERSEDED] += int(np.count_nonzero(segment.status == RowStatus.SUPERSEDED))
+        self._live += np.bincount(segment.status[segment.status != RowStatus.PENDING], minlength=256)
         self._live[RowStatus.UNCERTAIN] += segment.decide(doubtful.start, doubtful.stop, RowStatus.UNCERTAIN)
         self.window.add(segment)
         if not segment.undecided:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -30,7 +30,7 @@ from eomd.errors import (
     WrongStateError,
 )
 from eomd.model import Operation, Order
-from eomd.operations.admission import Admission, Staged
+from eomd.operations.admission import Admission, Fill, Origin, Staged
 from eomd.operations.definitions import Definitions
 from eomd.operations.hand_ins import HandIns
 from eomd.operations.schedule import Schedule
@@ -148,14 +148,32 @@ class Intake:
 
     async def _create(self, order: Order, source: Source, key: str | None, content: str | None) -> Operation:
         self.check_order(order)
+
+        async def stage(hand_in: str) -> Staged:
+            return await self._admission.stage(
+                hand_in, order, source.place, source.original_name, key=key, content=content
+            )
+
+        return await self._enter(stage)
+
+    async def derive(self, order: Order, fill: Fill, original_name: str, origin: Origin) -> Operation:
+        """Make an operation of rows that come from another one.
+
+        Raises WrongStateError where the parent has such a child; what `fill`, `check_open` and `check_space`
+        raise.
+        """
+
+        async def stage(hand_in: str) -> Staged:
+            return await self._admission.stage_filled(hand_in, order, fill, original_name, origin=origin)
+
+        return await self._enter(stage)
+
+    async def _enter(self, stage: Callable[[str], Awaitable[Staged]]) -> Operation:
         self.check_open()
         await self.check_space()
         hand_in = str(uuid.uuid4())
         with self._hand_ins.under_way(hand_in), disk_errors():
-            staged = await self._admission.stage(
-                hand_in, order, source.place, source.original_name, key=key, content=content
-            )
-            return await self._admit(staged)
+            return await self._admit(await stage(hand_in))
 
     async def _admit(self, staged: Staged) -> Operation:
         """Give the hand-in its id, in the ledger and in the data folder."""

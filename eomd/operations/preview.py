@@ -7,6 +7,7 @@ show the change from today's value.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,30 +15,34 @@ from eomd.evt.codec import I64, U8
 from eomd.model import NO_DETAIL, VALUE_MAX, VALUE_MIN, EidDefinition, Mode, RowStatus
 
 
+class Asked(NamedTuple):
+    """What n rows ask for."""
+
+    mode: Mode
+    #: int64[n, k]
+    amounts: I64
+    #: int64[n, k], what must be found; a restore's alone
+    expected: I64 | None = None
+
+
 def compute_after(mode: Mode, values: I64, amounts: I64) -> tuple[I64, np.ndarray]:
     """Return (after int64[n,k], overflowed bool[n,k]); where it overflowed `after` means nothing."""
-    if mode is Mode.SET:
+    if mode in (Mode.SET, Mode.RESTORE):
         return amounts.copy(), np.zeros(values.shape, bool)
     if mode is Mode.INC:
         return values + amounts, values > VALUE_MAX - amounts
-    if mode is Mode.DEC:
-        return values - amounts, values < VALUE_MIN + amounts
-    raise ValueError(f"a dry run has no mode {mode}")
+    return values - amounts, values < VALUE_MIN + amounts
 
 
 def preview(
-    mode: Mode,
-    eids: Sequence[int],
-    definitions: Mapping[int, EidDefinition],
-    answer: tuple[U8, U8, I64],
-    amounts: I64,
+    asked: Asked, eids: Sequence[int], definitions: Mapping[int, EidDefinition], answer: tuple[U8, U8, I64]
 ) -> tuple[U8, U8, I64, I64]:
     """Turn a query's answer (status, detail, values) into what a modify would have answered.
 
     Returns status uint8[n], detail uint8[n], before and after int64[n,k]; both are 0 where the row fails.
     """
     status, detail, values = answer[0].copy(), answer[1].copy(), answer[2]
-    after, refused = compute_after(mode, values, amounts)
+    after, refused = compute_after(asked.mode, values, asked.amounts)
     for column, eid in enumerate(eids):
         definition = definitions.get(eid)
         if definition is None:
@@ -52,14 +57,16 @@ def preview(
     open_ = status <= RowStatus.REPLAYED
     if locked:
         status[open_], detail[open_] = RowStatus.READ_ONLY, locked[0]
-    _fail(status, detail, refused)
+    if asked.expected is not None:
+        _fail(status, detail, values != asked.expected, RowStatus.CONFLICT)
+    _fail(status, detail, refused, RowStatus.OUT_OF_RANGE)
     failed = status > RowStatus.REPLAYED
     return status, detail, np.where(failed[:, None], 0, values), np.where(failed[:, None], 0, after)
 
 
-def _fail(status: U8, detail: U8, refused: np.ndarray) -> None:
+def _fail(status: U8, detail: U8, refused: np.ndarray, failure: RowStatus) -> None:
     hit = (status <= RowStatus.REPLAYED) & refused.any(axis=1)
-    status[hit] = RowStatus.OUT_OF_RANGE
+    status[hit] = failure
     detail[hit] = np.argmax(refused[hit], axis=1)
 
 

@@ -119,7 +119,7 @@ class Recovery:
         if operation is None:
             await self._in_thread(folder.remove)
         elif folder.abandoned.exists():
-            await self._ledger.release_key(hand_in)
+            await self._ledger.release(hand_in)
             message = "the database went away while this was handed in; the caller was told to try again"
             await self._record(replace(operation, state=State.CANCELLED, message=message))
             await self._in_thread(folder.remove)

@@ -19,8 +19,11 @@ from typing import Any, TypeVar
 from eomd.durable import write_atomically
 from eomd.errors import GoneError, NotFoundError
 from eomd.model import Operation
-from eomd.operations.summary import summarize
+from eomd.operations.plan import Plan
+from eomd.operations.summary import summarize, summarize_plan
 from eomd.operations.tools import Tools
+from eomd.storage.doubled_users import users_of
+from eomd.storage.files import OperationFolder
 from eomd.storage.result_reader import ResultReader
 
 T = TypeVar("T")
@@ -112,9 +115,9 @@ class Results:
     async def summary(self, operation: Operation) -> dict[str, Any]:
         """Return counts by status and the values' statistics by EID, computed once and kept."""
         path = await self._in_thread(self._result, operation)
-        kept = self._tools.data.operation(operation.id).summary
+        folder = self._tools.data.operation(operation.id)
         async with self._summarizing:
-            return await self._in_thread(_summarize_once, self._reader(path), kept)
+            return await self._in_thread(_summarize_once, self._reader(path), folder, operation.state.ended)
 
     def _reader(self, path: Path) -> ResultReader:
         return ResultReader(path, self._tools.rules.read.line_bytes)
@@ -136,11 +139,18 @@ def _read_rows(
     return total, list(reader.columns), rows
 
 
-def _summarize_once(reader: ResultReader, kept: Path) -> dict[str, Any]:
+def _summarize_once(reader: ResultReader, folder: OperationFolder, ended: bool) -> dict[str, Any]:
+    kept = folder.summary
     if kept.exists():
         summary: dict[str, Any] = json.loads(kept.read_bytes())
         return summary
     summary = summarize(reader)
+    if (plan := Plan.load(folder.plan)) is not None:
+        facts = summarize_plan(reader, partial(users_of, folder.rows))
+        summary["plan"] = {"hash": plan.hash, **facts}
+    if not ended:
+        # a plan's hash is not there yet
+        return summary
     # a full disk, or a folder that retention has just removed: the next call computes it again
     with suppress(OSError):
         write_atomically(kept, json.dumps(summary).encode())

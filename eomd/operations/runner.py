@@ -21,6 +21,7 @@ from eomd.operations.feed import Feed
 from eomd.operations.holds import Holds
 from eomd.operations.keeper import DISK_LOOK_S, Keeper
 from eomd.operations.partial import Partial
+from eomd.operations.plan import Ground
 from eomd.operations.reach import Reach
 from eomd.operations.story import format_counts
 from eomd.operations.tools import Tools
@@ -336,8 +337,17 @@ class Runner:
 
     async def _finish(self, *, cut_off: bool = False) -> None:
         await self._publish()
+        if self._order.dry_run and not cut_off:
+            await self._keeper.on_disk(self._draw_plan)
         await self._become(State.CANCELLED if cut_off else _outcome(self.feed.counts))
         await self._close()
+
+    def _draw_plan(self) -> None:
+        """Leave on the disk what the plan was made from. Blocks."""
+        data, identity = self._tools.data, self.operation.id
+        ground = Ground(self._order, data.source(identity), self._folder.rows, data.result(identity))
+        definitions = self._tools.definitions(self._order.cluster)
+        ground.draw(self._cluster.settings, definitions).save(self._folder.plan)
 
     async def _publish(self) -> None:
         await self._save()
@@ -363,6 +373,8 @@ class Runner:
             self.feed.decide(self.feed.window.written, self.feed.window.loaded, RowStatus.UNCERTAIN)
         self._decide_rest()
         await self._append_decided()
+        # all that was sent is named: the disk may say that the rest was not
+        self._reach.shrink()
 
     async def _publish_what_there_is(self) -> None:
         if self._keeper.partial is not None and self._keeper.partial.rows:

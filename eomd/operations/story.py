@@ -26,6 +26,8 @@ def format_hand_in(operation: Operation) -> str:
     order, rows = operation.order, operation.counts.total
     what = f"{order.mode} " if order.mode else ""
     dry = " (dry run)" if order.dry_run else ""
+    if operation.parent is not None:
+        dry = f"{dry} as {operation.kind} of operation {operation.parent}"
     eids = ", ".join(map(str, order.eids))
     return (
         f"handed in by {order.operatorname} ({order.operatorid}): {order.model} {what}of EID {eids} "

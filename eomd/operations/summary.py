@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eomd.model import RowStatus
+from eomd.storage.doubled_users import find_doubled
 from eomd.storage.result_reader import ResultReader
+from eomd.storage.rows_file import U64
 
 #: bars of a histogram
 BINS = 20
+#: rows of a plan that are listed for each EID
+LARGEST_MAX = 10
 
 
 class ColumnSummary:
@@ -76,6 +81,66 @@ def summarize(reader: ResultReader) -> dict[str, Any]:
         for position, column in enumerate(columns.values()):
             column.count(block.values[block.valued, position])
     return {"statuses": dict(statuses), "eids": _by_eid(columns)}
+
+
+def summarize_plan(reader: ResultReader, users: Callable[[], Iterable[U64]]) -> dict[str, Any]:
+    """Return what a dry run's result says would be changed. Blocks.
+
+    {rows: {change, same, fail, superseded}, doubled_users, eids: {eid: {up, down, largest}}}; `largest` are
+    the rows of the largest changes: {row, user, before, after}.
+    """
+    eids = [int(name.partition("_")[0]) for name in reader.value_columns[::2]]
+    changes = {eid: _Changes() for eid in eids}
+    rows = {"change": 0, "same": 0, "fail": 0, "superseded": 0}
+    start = 0
+    for block in reader.scan_named(eids):
+        before, after = block.values[:, 0::2], block.values[:, 1::2]
+        changing = int(np.count_nonzero((before != after).any(axis=1)))
+        superseded = int(np.count_nonzero(block.status == RowStatus.SUPERSEDED))
+        rows["change"] += changing
+        rows["same"] += int(np.count_nonzero(block.valued)) - changing
+        rows["superseded"] += superseded
+        rows["fail"] += int(np.count_nonzero(~block.valued)) - superseded
+        for position, change in enumerate(changes.values()):
+            change.count(start, block.users, before[:, position], after[:, position])
+        start += len(block.users)
+    doubled = len(find_doubled(users, start))
+    return {
+        "rows": rows,
+        "doubled_users": doubled,
+        "eids": {str(eid): change.view() for eid, change in changes.items()},
+    }
+
+
+class _Changes:
+    """What would become of one counter, of all users together."""
+
+    def __init__(self) -> None:
+        self._up = self._down = 0
+        self._largest: list[tuple[int, dict[str, int]]] = []
+
+    def count(self, start: int, users: U64, before: NDArray[np.int64], after: NDArray[np.int64]) -> None:
+        up = after > before
+        # a difference may need the 64th bit
+        old, new = before.view(np.uint64), after.view(np.uint64)
+        sizes = np.where(up, new - old, old - new)
+        self._up += exact_sum_unsigned(sizes[up])
+        self._down += exact_sum_unsigned(sizes[~up])
+        for place in np.argsort(sizes, kind="stable")[-LARGEST_MAX:]:
+            row = {"row": start + place, "user": users[place], "before": before[place], "after": after[place]}
+            self._largest.append((int(sizes[place]), {name: int(value) for name, value in row.items()}))
+        self._largest.sort(key=lambda pair: (-pair[0], pair[1]["row"]))
+        del self._largest[LARGEST_MAX:]
+
+    def view(self) -> dict[str, Any]:
+        largest = [row for size, row in self._largest if size]
+        return {"up": self._up, "down": self._down, "largest": largest}
+
+
+def exact_sum_unsigned(values: NDArray[np.uint64]) -> int:
+    """Sum uint64 values without overflow."""
+    low = int((values & np.uint64(0xFFFFFFFF)).sum())
+    return (int((values >> np.uint64(32)).sum()) << 32) + low
 
 
 def _by_eid(columns: dict[str, ColumnSummary]) -> dict[str, Any]:

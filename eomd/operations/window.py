@@ -35,6 +35,9 @@ class Segment:
         if block.superseded is not None and block.superseded.any():
             self.status[block.superseded] = _SUPERSEDED
             self._todo = np.flatnonzero(~block.superseded)
+        if block.decided is not None and block.decided_detail is not None:
+            self.status[:], self.detail[:] = block.decided, block.decided_detail
+            self._todo = np.flatnonzero(self.status == _PENDING)
         #: rows that may be taken in all
         self._takeable = n if self._todo is None else len(self._todo)
         #: rows without a decision
@@ -70,8 +73,13 @@ class Segment:
             index = np.arange(self.start + place.start, self.start + place.stop, dtype=np.uint32)
         else:
             index = (place + self.start).astype(np.uint32)
-        amounts = self.block.amounts
-        return Rows(index, self.block.users[place], None if amounts is None else amounts[place])
+        amounts, expected = self.block.amounts, self.block.expected
+        return Rows(
+            index,
+            self.block.users[place],
+            None if amounts is None else amounts[place],
+            None if expected is None else expected[place],
+        )
 
     def untake(self, index: U32) -> None:
         """Take rows back that were taken and surely not done, so that they may be taken again."""

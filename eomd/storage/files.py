@@ -43,6 +43,10 @@ class OperationFolder:
         self.checkpoint = path / "checkpoint.json"
         self.partial = path / "partial.csv"
         self.summary = path / "summary.json"
+        #: what a person has decided about uncertain rows
+        self.settlement = path / "settlement.npz"
+        #: of a dry run that has ended: what its plan was made from
+        self.plan = path / "plan.json"
         #: who waits for answers in the outbox; gone once they have the last one
         self.answer = path / "answer.json"
         #: marks an operation that has ended, the ledger or the spool knowing it

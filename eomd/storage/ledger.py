@@ -143,15 +143,19 @@ class Ledger:
         """Return the operation that came from another one in this way."""
         return await self._link.read(lambda c: reads.find_child(c, self._schema, parent, kind))
 
+    async def free_child(self, child: int) -> None:
+        """Let its parent have another child of its kind: this one does not count any more."""
+        await self._link.write(lambda c: writes.free_child(c, self._schema, child))
+
     async def find_key(
         self, operatorid: int, key: str, since: datetime
     ) -> tuple[Operation, str | None] | None:
         """Return the operation handed in under an Idempotency-Key since then, and its content's hash."""
         return await self._link.read(lambda c: reads.find_key(c, self._schema, operatorid, key, since))
 
-    async def release_key(self, uuid: str) -> None:
-        """Let the Idempotency-Key of a hand-in be used again."""
-        await self._link.write(lambda c: writes.release_key(c, self._schema, uuid))
+    async def release(self, uuid: str) -> None:
+        """Let another operation have the Idempotency-Key of a hand-in and its place as a child."""
+        await self._link.write(lambda c: writes.release(c, self._schema, uuid))
 
     async def operations(self, wanted: OperationFilter) -> tuple[int, list[Operation]]:
         """Return how many operations there are and one page of them, newest first."""

@@ -309,6 +309,7 @@ def _conf(order: Order, filename: str) -> dict[str, Any]:
         "amount": order.amount,
         "duplicates": order.duplicates,
         "dry_run": order.dry_run,
+        "only_if_unchanged": order.only_if_unchanged or None,
     }
     return {name: value for name, value in conf.items() if value is not None}
 
@@ -337,6 +338,7 @@ def _order(conf: Mapping[str, Any], operatorid: object, description: str, operat
         amount=None if amount is None else _integer(amount, 0),
         duplicates=_word(Duplicates, conf.get("duplicates")) or Duplicates.ALLOW,
         dry_run=conf.get("dry_run") is True,
+        only_if_unchanged=conf.get("only_if_unchanged") is True,
         description=description,
         operatorid=_integer(operatorid, 0),
         operatorname=_text(operatorname),

@@ -93,10 +93,16 @@ def _release_old_key(
         connection.execute(update(own).where(own.c.id == old).values(idempotency_key=None))
 
 
-def release_key(connection: Connection, schema: Schema, uuid: str) -> None:
-    """Let an Idempotency-Key be used again: its hand-in was refused after all."""
+def release(connection: Connection, schema: Schema, uuid: str) -> None:
+    """Let its Idempotency-Key be used, and its place as a child be taken, by another operation."""
     own = schema.operation
-    connection.execute(update(own).where(own.c.uuid == uuid).values(idempotency_key=None))
+    connection.execute(update(own).where(own.c.uuid == uuid).values(idempotency_key=None, kind=None))
+
+
+def free_child(connection: Connection, schema: Schema, child: int) -> None:
+    """Let its parent have another child of its kind."""
+    own = schema.operation
+    connection.execute(update(own).where(own.c.id == child).values(kind=None))
 
 
 def _insert_optgroup(connection: Connection, schema: Schema, shapes: Shapes, new: NewOperation) -> int:

@@ -5,7 +5,7 @@ Blocking; constant memory; nothing is kept between calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from eomd.model import OK_STATUSES, RowStatus
+from eomd.model import NO_DETAIL, OK_STATUSES, RowStatus
 from eomd.storage.csv_fast import convert_options
 from eomd.storage.csv_records import read_records
 from eomd.storage.csv_writer import (
@@ -44,6 +44,16 @@ class ScanBlock:
     values: NDArray[np.int64]
     #: bool[n]: the row has values
     valued: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedBlock(ScanBlock):
+    """Some rows of a result with whose they are and what decided them."""
+
+    #: uint64[n]
+    users: NDArray[np.uint64]
+    #: uint8[n]: position of the deciding EID, NO_DETAIL for none
+    detail: NDArray[np.uint8]
 
 
 class ResultReader:
@@ -96,13 +106,28 @@ class ResultReader:
     def scan(self) -> Iterator[ScanBlock]:
         """Yield all rows as numbers."""
         for batch in self._batches():
-            status = _status_codes(batch.column(self._status))
-            valued = np.isin(status, [int(code) for code in (RowStatus.OK, RowStatus.REPLAYED)])
-            values = np.zeros((batch.num_rows, len(self.value_columns)), np.int64)
-            rows = batch.filter(pa.array(valued))
-            for position in range(len(self.value_columns)):
-                values[valued, position] = _numbers(rows.column(self._status + 2 + position))
-            yield ScanBlock(status, values, valued)
+            yield ScanBlock(*self._figures(batch))
+
+    def scan_named(self, eids: Sequence[int]) -> Iterator[NamedBlock]:
+        """Yield all rows as numbers, users and deciding EIDs (positions in `eids`) too.
+
+        Raises KeyError or pyarrow.ArrowInvalid for what eomd has not written.
+        """
+        positions = {str(eid): position for position, eid in enumerate(eids)} | {"": NO_DETAIL}
+        for batch in self._batches():
+            users = pc.cast(batch.column(0), pa.uint64()).to_numpy()
+            detail = _codes(batch.column(self._status + 1), positions)
+            yield NamedBlock(*self._figures(batch), users, detail)
+
+    def _figures(self, batch: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
+        """Return a batch's status, values, valued."""
+        status = _codes(batch.column(self._status), _CODES)
+        valued = np.isin(status, [int(code) for code in (RowStatus.OK, RowStatus.REPLAYED)])
+        values = np.zeros((batch.num_rows, len(self.value_columns)), np.int64)
+        rows = batch.filter(pa.array(valued))
+        for position in range(len(self.value_columns)):
+            values[valued, position] = _numbers(rows.column(self._status + 2 + position))
+        return status, values, valued
 
     @cached_property
     def _status(self) -> int:
@@ -136,9 +161,9 @@ def _without_first_row(batches: Any) -> Iterator[Any]:
             yield rows
 
 
-def _status_codes(names: Any) -> NDArray[np.uint8]:
+def _codes(names: Any, numbers: Mapping[str, int]) -> NDArray[np.uint8]:
     encoded = names.dictionary_encode()
-    codes = np.array([_CODES[name] for name in encoded.dictionary.to_pylist()], np.uint8)
+    codes = np.array([numbers[name] for name in encoded.dictionary.to_pylist()], np.uint8)
     picked: NDArray[np.uint8] = codes[encoded.indices.to_numpy()]
     return picked
 

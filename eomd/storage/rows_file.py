@@ -33,6 +33,7 @@ _USER_FIELD, _LENGTH_FIELD = range(2)
 
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
 
 
@@ -65,6 +66,8 @@ class RowsHead:
     expects: bool = False
     #: rows say whether a later line of the same user is sent instead
     supersedes: bool = False
+    #: rows say what has become of them already, if anything has
+    decides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,10 @@ class RowBlock:
     carried: list[Any] = field(default_factory=list)
     #: int64[n, k]: restore only
     expected: I64 | None = None
+    #: uint8[n]: RowStatus; but for PENDING never sent, and ends so. None where no row has one
+    decided: U8 | None = None
+    #: uint8[n]: `detail` of those
+    decided_detail: U8 | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -118,11 +125,13 @@ class RowsWriter:
         *,
         expected: I64 | None = None,
         superseded: Bools | None = None,
+        decided: tuple[U8, U8] | None = None,
     ) -> None:
         """Add n rows: uint64[n], int64[n, amounts_per_row], string arrays. Raises DiskFullError."""
         columns = [pa.array(users, pa.uint64()), pa.nulls(len(users))]
         columns += [_fixed_lists(values) for values in (amounts, expected) if values is not None]
         columns += [pa.array(superseded, pa.bool_())] if superseded is not None else []
+        columns += [pa.array(values, pa.uint8()) for values in decided or ()]
         columns += carried
         self._pending.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
         self._pending_rows += len(users)
@@ -261,6 +270,8 @@ class RowsFile:
             superseded=superseded,
             carried=[columns[f"carried{number}"] for number in range(len(self.head.carried_headers))],
             expected=_matrix(columns["expected"], self.eid_count) if self.head.expects else None,
+            decided=columns["decided"].to_numpy() if self.head.decides else None,
+            decided_detail=columns["decided_detail"].to_numpy() if self.head.decides else None,
         )
 
     def _amounts(self, columns: dict[str, Any], rows: int) -> I64 | None:
@@ -289,6 +300,8 @@ def _schema(head: RowsHead) -> Any:
         fields.append(pa.field("expected", pa.list_(pa.int64(), len(head.eids))))
     if head.supersedes:
         fields.append(pa.field("superseded", pa.bool_()))
+    if head.decides:
+        fields += [pa.field(name, pa.uint8()) for name in ("decided", "decided_detail")]
     fields += [pa.field(f"carried{number}", pa.string()) for number in range(len(head.carried_headers))]
     return pa.schema(fields, {_METADATA_KEY: json.dumps(asdict(head)).encode()})
 

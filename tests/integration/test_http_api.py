@@ -400,9 +400,9 @@ def test_the_description_and_the_root_are_for_everybody(site: Site) -> None:
 
 
 def test_an_unknown_path_is_refused_by_name(site: Site) -> None:
-    answer = site.request("POST", "/operations/1/undo")
+    answer = site.request("POST", "/operations/1/forget")
     assert (answer.status, answer.error) == (404, "NOT_FOUND")
-    assert "/operations/1/undo" in answer.json["msg"]
+    assert "/operations/1/forget" in answer.json["msg"]
 
 
 def test_answers_are_not_sniffed_framed_or_kept(site: Site) -> None:

@@ -5,24 +5,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eomd.model import VALUE_MAX, VALUE_MIN, EidDefinition, Mode, RowStatus
-from eomd.operations.preview import preview
+from eomd.operations.preview import Asked, preview
 
 VALUES = st.integers(VALUE_MIN, VALUE_MAX)
 AMOUNTS = st.integers(0, VALUE_MAX)
 
 
-def show(mode, values, amounts, definitions=None, status=None):
+def show(mode, values, amounts, definitions=None, status=None, expected=None):
+    expected = None if expected is None else np.array(expected, np.int64)
     values, amounts = np.array(values, np.int64), np.array(amounts, np.int64)
     n = len(values)
     answer = (np.array(status or [0] * n, np.uint8), np.full(n, 255, np.uint8), values)
     eids = list(range(1, values.shape[1] + 1))
-    return preview(mode, eids, definitions or {}, answer, amounts)
+    return preview(Asked(mode, amounts, expected), eids, definitions or {}, answer)
 
 
 def test_inc_dec_and_set_show_what_they_would_leave():
     assert show(Mode.INC, [[1]], [[5]])[3].tolist() == [[6]]
     assert show(Mode.DEC, [[1]], [[5]])[3].tolist() == [[-4]]
     assert show(Mode.SET, [[1]], [[-5]])[3].tolist() == [[-5]]
+
+
+def test_a_restore_conflicts_where_the_value_is_another():
+    status, detail, before, after = show(Mode.RESTORE, [[1, 2], [1, 3]], [[7, 8]] * 2, expected=[[1, 2]] * 2)
+    assert status.tolist() == [RowStatus.OK, RowStatus.CONFLICT]
+    assert detail.tolist() == [255, 1]
+    assert before.tolist() == [[1, 2], [0, 0]]
+    assert after.tolist() == [[7, 8], [0, 0]]
 
 
 def test_a_row_the_cluster_refuses_stays_refused():

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eomd.operations.summary import BINS, ColumnSummary, exact_sum
+from eomd.operations.summary import BINS, ColumnSummary, exact_sum, exact_sum_unsigned
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
@@ -12,6 +12,8 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 @given(st.lists(INT64, max_size=50))
 def test_sums_never_overflow(values):
     assert exact_sum(np.array(values, np.int64)) == sum(values)
+    sizes = [abs(value) for value in values]
+    assert exact_sum_unsigned(np.array(sizes, np.uint64)) == sum(sizes)
 
 
 @given(st.lists(INT64, min_size=1, max_size=50))

@@ -72,6 +72,15 @@ def test_a_segment_of_superseded_rows_alone_may_be_written_at_once():
     assert window.writable()[1] == 2
 
 
+def test_rows_decided_before_are_never_taken_and_keep_what_decided_them():
+    decided = np.array([255, RowStatus.NO_SUCH_EID, 255], np.uint8), np.array([255, 0, 255], np.uint8)
+    users, amounts = np.arange(1, 4, dtype=np.uint64), np.ones((3, 1), np.int64)
+    segment = Segment(RowBlock(0, users, amounts, None, [], None, *decided), 1, modify=True)
+    assert segment.undecided == 2
+    assert segment.take(10, 10).index.tolist() == [0, 2]
+    assert (segment.status[1], segment.detail[1]) == (RowStatus.NO_SUCH_EID, 0)
+
+
 def test_rows_are_writable_only_without_a_gap():
     window = make_window(2, 2)
     window.take(2, 4)

@@ -1,0 +1,100 @@
+"""What may be asked about what comes of an operation: models like those in `requests`. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from eomd.handlers.requests import (
+    OFFSET_MAX,
+    ROWS_LIMIT_MAX,
+    Description,
+    OperatorId,
+    OperatorName,
+    Request,
+    StrictFlag,
+    Whole,
+)
+from eomd.model import Kind
+from eomd.operations.desk import Desire, Verdict
+
+#: rows named in one request
+SETTLED_MAX = 100_000
+
+RowNumber = Annotated[int, Whole, Field(ge=0, le=OFFSET_MAX)]
+
+
+class ChildRequest(Request):
+    """POST /operations/ID/retry, and what all have in common: about the new operation.
+
+    What is absent is as in the old one.
+    """
+
+    operatorid: OperatorId | None = None
+    operatorname: OperatorName | None = None
+    description: Description | None = None
+
+    @model_validator(mode="after")
+    def _check_operator(self) -> Self:
+        if (self.operatorid is None) != (self.operatorname is None):
+            raise PydanticCustomError("operator", "operatorid and operatorname go together")
+        return self
+
+    def desire(self) -> Desire:
+        return Desire(self.operatorid, self.operatorname, self.description)
+
+
+class UndoRequest(ChildRequest):
+    """POST /operations/ID/undo."""
+
+    #: make a plan of it, to be committed
+    dry_run: StrictFlag = False
+
+    def desire(self) -> Desire:
+        return replace(super().desire(), dry_run=self.dry_run)
+
+
+class CommitRequest(ChildRequest):
+    """POST /operations/ID/commit."""
+
+    #: rows whose value is not the plan's any more are left alone, and fail as CONFLICT
+    only_if_unchanged: StrictFlag = False
+    #: of the plan that was seen, as its summary shows it
+    hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+    def desire(self) -> Desire:
+        return replace(super().desire(), only_if_unchanged=self.only_if_unchanged, plan=self.hash)
+
+
+#: what is asked of each kind
+CHILD_REQUESTS: dict[Kind, type[ChildRequest]] = {
+    Kind.COMMIT: CommitRequest,
+    Kind.RETRY: ChildRequest,
+    Kind.UNDO: UndoRequest,
+}
+
+
+class SettleRequest(ChildRequest):
+    """POST /operations/ID/settle. The fields of a child are for `send_again`."""
+
+    #: numbers as GET shows them, from 0; `all`: those that are open
+    rows: Literal["all"] | Annotated[tuple[RowNumber, ...], Field(min_length=1, max_length=SETTLED_MAX)]
+    as_: Annotated[Literal["applied", "not_applied", "send_again"], Field(alias="as")]
+
+    @property
+    def asked(self) -> tuple[int, ...] | None:
+        return None if self.rows == "all" else self.rows
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict[self.as_.upper()]
+
+
+class UncertainRequest(Request):
+    """Which uncertain rows."""
+
+    offset: Annotated[int, Whole, Field(ge=0, le=OFFSET_MAX)] = 0
+    limit: Annotated[int, Whole, Field(ge=1, le=ROWS_LIMIT_MAX)] = 100
