@@ -6,7 +6,7 @@ Imports neither numpy nor anything of eomd but `errors`, so that the watchdog ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, NamedTuple
@@ -41,6 +41,14 @@ class Duplicates(StrEnum):
     REFUSE = "refuse"
     ALLOW = "allow"
     LAST = "last"
+
+
+class Verify(StrEnum):
+    """Which rows of a modify are read back once it is through."""
+
+    NONE = "none"
+    SAMPLE = "sample"
+    ALL = "all"
 
 
 class PausedBy(StrEnum):
@@ -121,7 +129,7 @@ UNFINISHED = frozenset({State.QUEUED, State.AWAITING_APPROVAL, State.RUNNING, St
 #: Every edge of the operation's state machine; there are no others (`docs/states.md`).
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.PAUSED, State.CANCELLED, State.FAILED}),
-    State.AWAITING_APPROVAL: frozenset({State.QUEUED, State.REJECTED, State.CANCELLED}),
+    State.AWAITING_APPROVAL: frozenset({State.QUEUED, State.REJECTED, State.CANCELLED, State.FAILED}),
     State.RUNNING: frozenset({State.PAUSED, State.SUCCEEDED, State.PARTIAL, State.FAILED, State.CANCELLED}),
     # what was answered before its cluster went away is written, and may be all there is
     State.PAUSED: frozenset({State.QUEUED, State.RUNNING, *ENDED}) - {State.REJECTED},
@@ -132,6 +140,8 @@ ACTIONS: dict[str, frozenset[State]] = {
     "cancel": UNFINISHED,
     "pause": frozenset({State.QUEUED, State.RUNNING}),
     "resume": frozenset({State.PAUSED}),
+    "approve": frozenset({State.AWAITING_APPROVAL}),
+    "reject": frozenset({State.AWAITING_APPROVAL}),
 }
 
 
@@ -227,6 +237,13 @@ class Order:
     amount: int | None = None
     duplicates: Duplicates = Duplicates.ALLOW
     dry_run: bool = False
+    #: a modify that repeats another one of late is meant
+    confirm_repeat: bool = False
+    #: so many rows are sent first, read back, and then the others; None: as configured, 0: no canary
+    canary_rows: int | None = None
+    #: the others wait for a person, whatever reading back says
+    canary_wait: bool = False
+    verify: Verify = Verify.NONE
     description: str = ""
     operatorid: int = 0
     operatorname: str = ""
@@ -235,6 +252,44 @@ class Order:
     def note(self) -> str:
         """The ledger's record of a modify: `inc_1001,1002`; empty for a query."""
         return f"{self.mode}_{','.join(map(str, self.eids))}" if self.mode else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a second person has said to an operation."""
+
+    approved: bool
+    operatorid: int
+    operatorname: str
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Why an operation waits, or has waited, for a second person."""
+
+    #: what it is over, a sentence each
+    reasons: tuple[str, ...]
+    #: it is rejected where nobody has decided by then
+    expires: datetime
+    decision: Decision | None = None
+
+    def format(self) -> dict[str, Any]:
+        """Return it as JSON values; times are RFC 3339 with offset."""
+        decision = self.decision
+        return {
+            "reasons": list(self.reasons),
+            "expires": self.expires.isoformat(),
+            "decision": None if decision is None else asdict(decision) | {"time": decision.time.isoformat()},
+        }
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> Approval:
+        """Inverse of `format`. Raises KeyError, TypeError or ValueError for anything else."""
+        said = fields["decision"]
+        decision = Decision(**said | {"time": datetime.fromisoformat(said["time"])}) if said else None
+        return cls(tuple(fields["reasons"]), datetime.fromisoformat(fields["expires"]), decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +316,14 @@ class Operation:
     sourcename: str | None = None
     resultname: str | None = None
     logname: str | None = None
+    #: what reading back has come to
+    verifyname: str | None = None
     #: when retention removed its files
     removed_time: datetime | None = None
+    #: operations of late that changed the same, when it was handed in; newest first
+    repeats: tuple[int, ...] = ()
+    #: None where no second person is needed
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True, slots=True)

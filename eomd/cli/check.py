@@ -17,11 +17,7 @@ if TYPE_CHECKING:
     from eomd.config import Settings
 
 #: tables and keys that are read and checked, and that nothing acts on yet; docs/configuration.md marks them
-IDLE = (
-    "modify",
-    "approval",
-    "auth.session_hours",
-)
+IDLE = ("auth.session_hours",)
 
 
 @click.command()

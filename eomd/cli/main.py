@@ -27,7 +27,10 @@ COMMANDS = {
     "demo": ("eomd.cli.demo:demo", "Show eomd in a throw-away world."),
     "query": ("eomd.cli.hand_in:query", "Read counters for the users of a file."),
     "modify": ("eomd.cli.hand_in:modify", "Change counters for the users of a file."),
-    "operations": ("eomd.cli.operations:operations", "List, show, cancel, pause and resume operations."),
+    "operations": (
+        "eomd.cli.operations:operations",
+        "List and show operations, act on them, fetch their evidence.",
+    ),
     "status": ("eomd.cli.status:status", "Show how the server and its parts are."),
     "incidents": ("eomd.cli.incidents:incidents", "Show what the watchdog saw and did."),
     "check": ("eomd.cli.check:check", "Say what would stop the start."),

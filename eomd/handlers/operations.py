@@ -6,7 +6,7 @@ from typing import Any
 
 from eomd.errors import ForbiddenError
 from eomd.handlers.base import ApiHandler
-from eomd.handlers.requests import Nothing, OperationsRequest, RowsRequest
+from eomd.handlers.requests import DecisionRequest, Nothing, OperationsRequest, RowsRequest
 from eomd.handlers.views import OperationView, operation_view
 from eomd.model import Operation, Role
 from eomd.storage.ledger import OperationFilter
@@ -75,6 +75,20 @@ class ActionHandler(_Viewing):
         desk = self.context.desk
         act = {"cancel": desk.cancel, "pause": desk.pause, "resume": desk.resume}[self._action]
         self.answer(self.view(await act(self.parse_id(id), self.asking())))
+
+
+class DecisionHandler(_Viewing):
+    """Approve, reject: the route says which."""
+
+    def initialize(self, approve: bool, **rest: Any) -> None:  # type: ignore[override]
+        super().initialize(**rest)
+        self._approve = approve
+
+    async def post(self, id: str) -> None:
+        self.parameters(Nothing)
+        said = self.fields(DecisionRequest).model_dump()
+        decided = self.context.desk.decide(self.parse_id(id), self.asking(), said, approve=self._approve)
+        self.answer(self.view(await decided))
 
 
 def _filter(request: OperationsRequest) -> OperationFilter:

@@ -8,6 +8,7 @@ from eomd.handlers.base import ApiHandler
 from eomd.handlers.clusters import ClusterHandler, ClustersHandler
 from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
+from eomd.handlers.evidence import EvidenceHandler
 from eomd.handlers.hand_in import HandInHandler
 from eomd.handlers.health import HealthHandler
 from eomd.handlers.inbox import InboxHandler
@@ -18,6 +19,7 @@ from eomd.handlers.nosdata import DefinitionsHandler
 from eomd.handlers.openapi import OpenApiHandler
 from eomd.handlers.operations import (
     ActionHandler,
+    DecisionHandler,
     OperationHandler,
     OperationsHandler,
     RowsHandler,
@@ -25,6 +27,7 @@ from eomd.handlers.operations import (
 )
 from eomd.handlers.requests import (
     ClusterChange,
+    DecisionRequest,
     Definitions,
     DownloadRequest,
     IncidentsRequest,
@@ -55,7 +58,7 @@ from eomd.handlers.views import (
 )
 from eomd.model import Role
 
-VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+VIEWER, OPERATOR, APPROVER, ADMIN = Role
 
 
 def make_routes() -> list[Route]:
@@ -130,6 +133,22 @@ def _operation_routes() -> list[Route]:
         )
         for action in ("cancel", "pause", "resume")
     ]
+    decisions = [
+        Route(
+            f"/operations/{{id}}/{action}",
+            DecisionHandler,
+            {
+                "POST": Method(
+                    f"{action.capitalize()} an operation as a second person",
+                    APPROVER,
+                    request=DecisionRequest,
+                    response=OperationView,
+                )
+            },
+            {"approve": action == "approve"},
+        )
+        for action in ("approve", "reject")
+    ]
     stream: dict[str, Any] = {"media_type": "text/event-stream"}
     return [
         Route("/operations/{id}", OperationHandler, get("One operation", response=OperationView)),
@@ -142,7 +161,17 @@ def _operation_routes() -> list[Route]:
         Route(
             "/operations/{id}/summary", SummaryHandler, get("Figures of the result", response=dict[str, Any])
         ),
+        Route(
+            "/operations/{id}/evidence",
+            EvidenceHandler,
+            {
+                "GET": Method(
+                    "Everything there is of an ended operation", APPROVER, media_type="application/zip"
+                )
+            },
+        ),
         *actions,
+        *decisions,
         Route("/events", OverviewEventsHandler, get("Follow everything on the overview", **stream)),
     ]
 

@@ -24,6 +24,8 @@ class Caller:
     role: Role
     #: where the request came from
     address: str
+    #: the person, where the way in tells who that is; None where the caller has to say
+    operatorid: int | None = None
 
 
 class Audit:
@@ -38,6 +40,13 @@ class Audit:
         Never raises: what is noted has been done, and must not be answered with an error.
         """
         await self.note_all(caller, action, [(subject, detail)])
+
+    async def write(self, caller: Caller, action: str, subject: str, detail: Mapping[str, Any]) -> None:
+        """Write an entry before the deed. Raises LedgerUnavailableError: then it must not be done."""
+        now = datetime.now(UTC)
+        await self._ledger.audit(
+            [AuditEntry(now, caller.name, action, subject, dict(detail), caller.address)]
+        )
 
     async def note_all(
         self, caller: Caller, action: str, deeds: Sequence[tuple[str, Mapping[str, Any]]]

@@ -41,6 +41,8 @@ class Feed:
         self.stopped = False
         #: called when a segment is decided as a whole
         self.decided: Callable[[], None] = lambda: None
+        #: called after every answer
+        self.settled: Callable[[], None] = lambda: None
         #: an answer that could not be taken; the runner ends the operation with it
         self.fault: Exception | None = None
         self._order, self._total = order, operation.counts.total
@@ -77,6 +79,7 @@ class Feed:
         except Exception as error:  # whatever an answer holds, its operation must hear of it, and end
             self.fault = error
             self.decided()
+        self.settled()
 
     def _settle(
         self, segment: Segment, place: NDArray[np.intp], status: U8, detail: U8, before: I64, after: I64

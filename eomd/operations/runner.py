@@ -11,20 +11,23 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
-from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from eomd.errors import DiskFullError
 from eomd.evt.cluster import Cluster
-from eomd.model import Counts, Model, Operation, PausedBy, RowStatus, State
+from eomd.model import Approval, Counts, Model, Operation, PausedBy, RowStatus, State
 from eomd.operations.feed import Feed
+from eomd.operations.guard import Guard
 from eomd.operations.holds import Holds
 from eomd.operations.keeper import DISK_LOOK_S, Keeper
 from eomd.operations.partial import Partial
 from eomd.operations.reach import Reach
+from eomd.operations.second_look import SecondLook
 from eomd.operations.story import format_counts
 from eomd.operations.tools import Tools
 from eomd.operations.window import Segment
+from eomd.operations.wish import BY_A_PERSON, Wish
 from eomd.storage.checkpoint import Checkpoint
 from eomd.storage.csv_writer import ResultHead
 from eomd.storage.files import OperationFolder
@@ -43,17 +46,6 @@ SEGMENT_EIDS = 4
 CHECKPOINT_S = 0.5
 #: what writing out the window may take at an early end
 WRITE_OUT_S = 5.0
-
-
-class Wish(IntEnum):
-    """How the work is to end before its last row; of several the highest counts."""
-
-    NONE = 0
-    #: to go on with another pool
-    MOVE = 1
-    DRAIN = 2
-    PAUSE = 3
-    CANCEL = 4
 
 
 class Runner:
@@ -79,7 +71,12 @@ class Runner:
         self._rows: RowsFile | None = None
         self._reach = Reach(self.feed, cluster, checkpoint)
         self._holds = Holds(cluster, self._show_hold)
-        self._wish = Wish.NONE
+        self._looks = SecondLook(
+            operation, self._keeper, tools.rules.read.line_bytes, passed=checkpoint.canary_passed
+        )
+        self._guard = Guard(self.feed, operation.order.cluster, tools.rules, self._pause_by)
+        self._verified: str | None = None
+        self._wish, self._pause = Wish.NONE, BY_A_PERSON
         self._room, self._decided, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._cluster_changed = asyncio.Event()
         self.feed.decided = self._decided.set
@@ -95,6 +92,12 @@ class Runner:
         self._wish = max(self._wish, wish)
         self._keeper.hurry = True
         self._wake_all()
+
+    def _pause_by(self, by: PausedBy, reason: str) -> None:
+        """Pause for another reason than a person's word, which it does not replace."""
+        if self._wish < Wish.PAUSE:
+            self._pause = (by, reason)
+            self.stop(Wish.PAUSE)
 
     @property
     def cluster(self) -> Cluster:
@@ -126,11 +129,23 @@ class Runner:
             self._cluster.remove_listener(self._cluster_changed.set)
             await asyncio.gather(*self._reports)
             self._wish, self._keeper.hurry = Wish.NONE, False
+            self._pause = BY_A_PERSON
             self._stopping.clear()
 
     async def rest(self, state: State, by: PausedBy | None, message: str | None) -> None:
         """Enter a state in which nothing runs: queued, or paused before or between runs."""
+        if self.operation.paused_by is PausedBy.CANARY and state is State.QUEUED:
+            self._looks.pass_canary()
         await self._become(state, by, message)
+
+    async def decide(self, state: State, message: str | None, approval: Approval | None) -> None:
+        """Leave `awaiting_approval`."""
+        self.operation = replace(self.operation, approval=approval)
+        await self._become(state, None, message)
+
+    async def tell(self, story: str) -> None:
+        """Add a line to the operation's log."""
+        await self._keeper.tell(self.operation, story)
 
     async def _work(self) -> None:
         if await self._greeted():
@@ -140,6 +155,7 @@ class Runner:
             await self._become(State.RUNNING)
             if not self._stopping.is_set():
                 self.feed.stopped = False
+                self._guard.begin()
                 self._cluster.attach(self.feed)
                 await self._run_loops()
         if self._wish is Wish.NONE:
@@ -171,8 +187,15 @@ class Runner:
             await self._keeper.in_thread(self._keeper.partial.open)
         self._reach.recall()
 
+    def _opened(self) -> RowsFile:
+        if self._rows is None:
+            raise RuntimeError("rows are read before they are opened")
+        return self._rows
+
     async def _run_loops(self) -> None:
-        watching = asyncio.gather(self._holds.watch_cluster(), self._follow_cluster())
+        watching = asyncio.gather(
+            self._holds.watch_cluster(), self._follow_cluster(), self._guard.watch(self._cluster)
+        )
         loops = {asyncio.create_task(self._load()), asyncio.create_task(self._write())}
         try:
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_EXCEPTION)
@@ -190,7 +213,7 @@ class Runner:
     async def _load(self) -> None:
         window = self.feed.window
         while window.loaded < self._total and not self._stopping.is_set():
-            if len(window) >= self._tools.window_segments():
+            if len(window) >= self._tools.window_segments() or window.loaded == self._looks.bar:
                 await _next(self._room)
                 continue
             segment = await self._keeper.in_thread(self._read_segment, window.loaded)
@@ -198,11 +221,10 @@ class Runner:
             await self._move_limit()
 
     def _read_segment(self, start: int) -> Segment:
-        if self._rows is None:
-            raise RuntimeError("rows are read before they are opened")
+        rows = self._opened()
         full = SEGMENT_ROWS if self._reach.protected else SEGMENT_ROWS_UNPROTECTED
         size = full * SEGMENT_EIDS // max(SEGMENT_EIDS, len(self._order.eids))
-        block = self._rows.block(start, self._rows.cut(start, start + size))
+        block = rows.block(start, rows.cut(start, self._looks.cut(start, start + size)))
         return Segment(block, len(self._order.eids), self._order.model is Model.MODIFY)
 
     async def _move_limit(self) -> None:
@@ -223,6 +245,9 @@ class Runner:
     async def _write(self) -> None:
         due = _now() + CHECKPOINT_S
         while self.feed.window.written < self._total and not self._stopping.is_set():
+            if self.feed.window.written == self._looks.bar:
+                await self._look_at_canary()
+                continue
             ready = self.feed.window.writable()
             if ready is None:
                 self._raise_fault()
@@ -233,6 +258,21 @@ class Runner:
                 await self._save()
                 await self._move_limit()
                 due = _now() + CHECKPOINT_S
+        if self._looks.verifies and not self._stopping.is_set():
+            await self._save()
+            self._verified = await self._looks.verify(*self._read_back())
+
+    async def _look_at_canary(self) -> None:
+        await self._save()
+        reason = await self._looks.look_at_canary(*self._read_back(), self.feed.counts)
+        if reason is not None:
+            self._pause_by(PausedBy.CANARY, reason)
+        self._room.set()
+
+    def _read_back(self) -> tuple[Cluster, RowsFile, Path, asyncio.Event]:
+        """Return what a read-back goes by; an earlier life may have given the result its name already."""
+        partial, named = self._folder.partial, self._tools.data.result(self.operation.id)
+        return self._cluster, self._opened(), partial if partial.exists() else named, self._stopping
 
     def _raise_fault(self) -> None:
         if self.feed.fault is not None:
@@ -262,6 +302,9 @@ class Runner:
             cancelling=self._wish is Wish.CANCEL,
             resultname=operation.resultname,
             modified=operation.last_modify_time,
+            approval=operation.approval,
+            canary_passed=self._looks.bar is None,
+            verifyname=operation.verifyname,
         )
 
     # --- holds: what ends by itself ----------------------------------------------------------------------
@@ -294,7 +337,7 @@ class Runner:
         self._reach.shrink()
         if self._wish is Wish.PAUSE:
             self._holds.clear()
-            return await self._become(State.PAUSED, PausedBy.PERSON, "paused by a person")
+            return await self._become(State.PAUSED, *self._pause)
         return await self._become(self.operation.state, self.operation.paused_by, self.operation.message)
 
     async def _settle_flight(self, *, final: bool) -> None:
@@ -336,7 +379,11 @@ class Runner:
 
     async def _finish(self, *, cut_off: bool = False) -> None:
         await self._publish()
-        await self._become(State.CANCELLED if cut_off else _outcome(self.feed.counts))
+        if self._verified is not None:
+            name = await self._keeper.publish_verify(self.operation)
+            self.operation = replace(self.operation, verifyname=name)
+        outcome = State.CANCELLED if cut_off else _outcome(self.feed.counts)
+        await self._become(outcome, message=self._verified)
         await self._close()
 
     async def _publish(self) -> None:

@@ -19,7 +19,7 @@ INTERNAL = [route for route in make_routes() if route.internal]
 ROUTES = [route for route in make_routes() if not route.internal]
 DOCUMENT = describe_api(make_routes())
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
-LATER_PATHS = ["commit", "undo", "retry", "settle", "approve", "reject", "evidence", "sessions"]
+LATER_PATHS = ["commit", "undo", "retry", "settle", "sessions"]
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -1,0 +1,106 @@
+"""Deciding about operations that wait for a second person: one at a time, each in the audit first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from eomd.errors import FieldProblem, ForbiddenError, InvalidConfigError, UnavailableError
+from eomd.model import Approval, Decision, Operation, Role, State
+from eomd.operations.audit import Audit, Caller
+from eomd.operations.board import Board
+from eomd.operations.schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+#: between two looks at whose time is over
+LOOK_S = 5.0
+_CALLER = Caller("eomd", Role.ADMIN, "local")
+_ACTIONS = {True: "approve", False: "reject"}
+_DONE = {True: "approved", False: "rejected"}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who decides. Two people are the same where their `operatorid` is."""
+
+    operatorid: int
+    operatorname: str
+
+    def __str__(self) -> str:
+        return f"{self.operatorname} ({self.operatorid})" if self.operatorname else str(self.operatorid)
+
+
+def identify(caller: Caller, operatorid: int | None, operatorname: str | None) -> Person:
+    """Return who is behind a call: the one that the way in tells, else the one that the caller names.
+
+    Raises ForbiddenError where the two differ, InvalidConfigError where neither is known.
+    """
+    if caller.operatorid is not None and operatorid not in (None, caller.operatorid):
+        raise ForbiddenError(f"this is operator {caller.operatorid}'s way in, not operator {operatorid}'s")
+    known = caller.operatorid if operatorid is None else operatorid
+    if known is None:
+        raise InvalidConfigError([FieldProblem("operatorid", "is missing: who decides must be known")])
+    return Person(known, operatorname or "")
+
+
+class Approvals:
+    """The only way out of `awaiting_approval`, beside a cancel."""
+
+    def __init__(self, schedule: Schedule, board: Board, audit: Audit) -> None:
+        self._schedule, self._board, self._audit = schedule, board, audit
+
+    async def decide(
+        self, operation: int, person: Person, reason: str, caller: Caller, *, approve: bool
+    ) -> Operation:
+        """Let an operation run, or end it.
+
+        Raises NotFoundError, WrongStateError, ForbiddenError for the one who handed it in; and
+        LedgerUnavailableError where the audit cannot be written: then nothing is decided.
+        """
+        action = _ACTIONS[approve]
+        async with self._schedule.deciding:
+            waiting = self._schedule.find(operation, action).operation
+            if person.operatorid == waiting.order.operatorid:
+                raise ForbiddenError(
+                    f"operator {person.operatorid} handed it in: another person has to decide"
+                )
+            decision = Decision(approve, person.operatorid, person.operatorname, reason, datetime.now(UTC))
+            said = {"reason": reason, "operatorid": person.operatorid, "operatorname": person.operatorname}
+            await self._audit.write(caller, action, f"operation {operation}", said)
+            approval = replace(_asked(waiting), decision=decision)
+            return await self._carry_out(operation, approval, f"{_DONE[approve]} by {person}: {reason}")
+
+    async def _carry_out(self, operation: int, approval: Approval, story: str) -> Operation:
+        runner = self._schedule.find(operation, "approve")
+        await runner.tell(story)
+        if approval.decision is not None and approval.decision.approved:
+            return await self._schedule.release(runner, approval)
+        return await self._schedule.end_waiting(runner, State.REJECTED, story, approval)
+
+    async def expire(self, now: datetime) -> None:
+        """Reject what nobody has decided in time; without the ledger it waits on."""
+        due = [view for view in self._board.live() if view.approval and view.approval.expires <= now]
+        for view in due:
+            async with self._schedule.deciding:
+                found = self._board.find(view.id)
+                if found is not None and found.state is State.AWAITING_APPROVAL:
+                    await self._audit.write(_CALLER, "expire", f"operation {view.id}", {})
+                    await self._carry_out(view.id, _asked(found), "rejected: nobody has decided in time")
+
+    async def run(self) -> None:
+        """Keep expiring until cancelled."""
+        while True:
+            try:
+                await self.expire(datetime.now(UTC))
+            except UnavailableError as error:
+                log.info("what nobody has decided waits on: %s", error)
+            await asyncio.sleep(LOOK_S)
+
+
+def _asked(operation: Operation) -> Approval:
+    if operation.approval is None:
+        raise RuntimeError(f"operation {operation.id} waits for approval and does not say why")
+    return operation.approval
