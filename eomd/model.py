@@ -239,8 +239,8 @@ class Order:
     dry_run: bool = False
     #: a modify that repeats another one of late is meant
     confirm_repeat: bool = False
-    #: so many rows are sent first, read back, and then the others; None: as configured, 0: no canary
-    canary_rows: int | None = None
+    #: so many rows are sent first, read back, and then the others; 0: none
+    canary_rows: int = 0
     #: the others wait for a person, whatever reading back says
     canary_wait: bool = False
     verify: Verify = Verify.NONE

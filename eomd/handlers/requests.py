@@ -237,7 +237,7 @@ class ModifyConfig(QueryConfig):
             duplicates=Duplicates(self.duplicates) if self.duplicates else default,
             dry_run=self.dry_run,
             confirm_repeat=self.confirm_repeat,
-            canary_rows=self.canary_rows or None,
+            canary_rows=self.canary_rows,
             canary_wait=self.canary_wait,
             verify=Verify(self.verify),
             description=self.description or "",

@@ -79,9 +79,9 @@ class Admission:
 
     def _complete(self, order: Order) -> Order:
         """Put what is configured where the order leaves it open."""
-        modifies = order.model is Model.MODIFY
-        rows = self._tools.rules.canary_rows if modifies and not order.canary_rows else order.canary_rows
-        return replace(order, canary_rows=rows or 0)
+        if order.model is not Model.MODIFY or order.canary_rows:
+            return order
+        return replace(order, canary_rows=self._tools.rules.canary_rows)
 
     def _fill(
         self, folder: OperationFolder, hand_in: str, order: Order, place: Place, original_name: str

@@ -12,7 +12,6 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from eomd.errors import DiskFullError
 from eomd.evt.cluster import Cluster
@@ -26,6 +25,7 @@ from eomd.operations.reach import Reach
 from eomd.operations.second_look import SecondLook
 from eomd.operations.story import format_counts
 from eomd.operations.tools import Tools
+from eomd.operations.waiting import end, next_time, now_s
 from eomd.operations.window import Segment
 from eomd.operations.wish import BY_A_PERSON, Wish
 from eomd.storage.checkpoint import Checkpoint
@@ -168,9 +168,9 @@ class Runner:
         watching = asyncio.create_task(self._holds.watch_cluster())
         try:
             while self._cluster.idempotent is None and not self._stopping.is_set():
-                await _next(self._cluster_changed)
+                await next_time(self._cluster_changed)
         finally:
-            await _end(watching)
+            await end(watching)
         return not self._stopping.is_set()
 
     async def _open(self) -> None:
@@ -203,7 +203,7 @@ class Runner:
             self.feed.stopped = True
             self._wake_all()
             await asyncio.gather(*loops, return_exceptions=True)
-            await _end(watching)
+            await end(watching)
         if self._wish is Wish.NONE:
             for task in done:
                 task.result()
@@ -214,7 +214,7 @@ class Runner:
         window = self.feed.window
         while window.loaded < self._total and not self._stopping.is_set():
             if len(window) >= self._tools.window_segments() or window.loaded == self._looks.bar:
-                await _next(self._room)
+                await next_time(self._room)
                 continue
             segment = await self._keeper.in_thread(self._read_segment, window.loaded)
             self.feed.add(segment, self._reach.doubtful)
@@ -243,7 +243,7 @@ class Runner:
             await self._cluster_changed.wait()
 
     async def _write(self) -> None:
-        due = _now() + CHECKPOINT_S
+        due = now_s() + CHECKPOINT_S
         while self.feed.window.written < self._total and not self._stopping.is_set():
             if self.feed.window.written == self._looks.bar:
                 await self._look_at_canary()
@@ -251,13 +251,13 @@ class Runner:
             ready = self.feed.window.writable()
             if ready is None:
                 self._raise_fault()
-                await _next(self._decided)
+                await next_time(self._decided)
                 continue
             await self._append(*ready)
-            if self._reach.is_short() or _now() >= due:
+            if self._reach.is_short() or now_s() >= due:
                 await self._save()
                 await self._move_limit()
-                due = _now() + CHECKPOINT_S
+                due = now_s() + CHECKPOINT_S
         if self._looks.verifies and not self._stopping.is_set():
             await self._save()
             self._verified = await self._looks.verify(*self._read_back())
@@ -474,17 +474,3 @@ def _outcome(counts: Counts) -> State:
     if counts.done < counts.total:
         return State.CANCELLED
     return State.SUCCEEDED if counts.ok == counts.total else State.PARTIAL
-
-
-async def _next(event: asyncio.Event) -> None:
-    event.clear()
-    await event.wait()
-
-
-async def _end(task: asyncio.Future[Any]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -28,9 +28,7 @@ class SecondLook:
         self._back = ReadBack(operation, keeper, line_bytes_max)
         modifies = order.model is Model.MODIFY and not order.dry_run
         #: rows from here on are not loaded before the canary has passed; None: no such row
-        self.bar = (
-            order.canary_rows if modifies and not passed and 0 < (order.canary_rows or 0) < total else None
-        )
+        self.bar = order.canary_rows if modifies and not passed and 0 < order.canary_rows < total else None
         self.verifies = modifies and order.verify is not Verify.NONE
 
     def cut(self, start: int, stop: int) -> int:

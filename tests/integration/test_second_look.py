@@ -272,17 +272,20 @@ def test_a_restart_begins_the_read_back_anew(
 ) -> None:
     async def scenario() -> None:
         async with home.life() as life:
-            reading = asyncio.Event()
+            reading, released = asyncio.Event(), asyncio.Event()
 
             async def wait() -> None:
                 reading.set()
-                await asyncio.Event().wait()
+                await released.wait()
 
             meddle(monkeypatch, wait)
             await life.hand_in(order("inc", verify=Verify.ALL), CONTENT)
             await reading.wait()
             # as a crash would
-            await life.rooms.schedule.abort()
+            aborting = asyncio.create_task(life.rooms.schedule.abort())
+            await asyncio.sleep(0)
+            released.set()
+            await aborting
             monkeypatch.undo()
         async with home.life() as life:
             ended = await life.reach(1, State.SUCCEEDED)
