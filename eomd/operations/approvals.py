@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from eomd.errors import FieldProblem, ForbiddenError, InvalidConfigError, UnavailableError
+from eomd.errors import EomdError, FieldProblem, ForbiddenError, InvalidConfigError, UnavailableError
 from eomd.model import Approval, Decision, Operation, Role, State
 from eomd.operations.audit import Audit, Caller
 from eomd.operations.board import Board
@@ -82,13 +82,12 @@ class Approvals:
 
     async def expire(self, now: datetime) -> None:
         """Reject what nobody has decided in time; without the ledger it waits on."""
-        due = [view for view in self._board.live() if view.approval and view.approval.expires <= now]
-        for view in due:
+        for identity in [view.id for view in self._board.live() if _is_due(view, now)]:
             async with self._schedule.deciding:
-                found = self._board.find(view.id)
-                if found is not None and found.state is State.AWAITING_APPROVAL:
-                    await self._audit.write(_CALLER, "expire", f"operation {view.id}", {})
-                    await self._carry_out(view.id, _asked(found), "rejected: nobody has decided in time")
+                found = self._board.find(identity)
+                if found is not None and _is_due(found, now):
+                    await self._audit.write(_CALLER, "expire", f"operation {identity}", {})
+                    await self._carry_out(identity, _asked(found), "rejected: nobody has decided in time")
 
     async def run(self) -> None:
         """Keep expiring until cancelled."""
@@ -97,7 +96,13 @@ class Approvals:
                 await self.expire(datetime.now(UTC))
             except UnavailableError as error:
                 log.info("what nobody has decided waits on: %s", error)
+            except EomdError as error:
+                log.error("what nobody has decided cannot be rejected: %s", error)
             await asyncio.sleep(LOOK_S)
+
+
+def _is_due(operation: Operation, now: datetime) -> bool:
+    return operation.state is State.AWAITING_APPROVAL and _asked(operation).expires <= now
 
 
 def _asked(operation: Operation) -> Approval:

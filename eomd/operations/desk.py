@@ -97,7 +97,8 @@ class Desk:
     ) -> tuple[Operation, bool]:
         operation, created = await self.intake.hand_in(order, source, key)
         if created:
-            await self.audit.note(caller, "hand_in", f"operation {operation.id}", {"note": order.note})
+            detail = {"note": order.note, "repeats": operation.repeats}
+            await self.audit.note(caller, "hand_in", f"operation {operation.id}", detail)
         return operation, created
 
     async def upload(self, path: Path, original_name: str) -> dict[str, Any]:

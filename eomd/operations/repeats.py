@@ -20,6 +20,8 @@ from eomd.storage.ledger import Ledger
 OF_LATE = timedelta(days=7)
 #: of them, the newest are named
 NAMED_MAX = 20
+#: kinds of children that nobody makes by mistake: an undo that is undone does the same again
+_MEANT = ("undo", "retry")
 
 
 class Repeats:
@@ -45,7 +47,8 @@ class Repeats:
         """
         found = await self.find([staged], OF_LATE)
         repeats = found.get(staged.new.change_hash or "", [])
-        if repeats and self._rules.refuse_repeats and not staged.new.order.confirm_repeat:
+        meant = staged.new.order.confirm_repeat or staged.new.kind in _MEANT
+        if repeats and self._rules.refuse_repeats and not meant:
             raise LooksRepeatedError(await self._describe(repeats))
         return await self._admission.note_repeats(staged, repeats)
 

@@ -6,8 +6,10 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from dropping import DropFolder, admit, verdicts
@@ -15,6 +17,7 @@ from dropping import DropFolder, admit, verdicts
 from eomd.errors import LooksRepeatedError
 from eomd.evt.simulator import SimulatedCluster, SimulatorSettings
 from eomd.model import Operation, State
+from eomd.storage.files import OperationFolder
 from tests.integration.http_site import CONFIG, open_site
 from tests.integration.life import NOWHERE, Home, Life, lines, order, until, users
 from tests.journal import count_applied
@@ -132,6 +135,28 @@ def test_what_was_cancelled_before_it_changed_anything_is_not_repeated(refusing:
             await life.act("cancel", first.id)
             await life.recorded(first.id, State.CANCELLED)
             assert (await life.hand_in(INC, CONTENT)).repeats == ()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["undo", "retry", "commit", None])
+def test_an_undo_that_is_undone_may_do_the_same_again(refusing: Home, kind: str | None) -> None:
+    async def scenario() -> None:
+        async with refusing.life() as life:
+            first = await life.hand_in(INC, CONTENT)
+            inbox = life.desk.inbox
+
+            def place(folder: OperationFolder) -> None:
+                folder.source.write_bytes(CONTENT)
+
+            staged = await inbox.admission.stage(str(uuid4()), INC, place, "x.csv")
+            child = replace(staged, new=replace(staged.new, kind=kind))
+            if kind in ("undo", "retry"):
+                assert (await inbox.repeats.look(child)).new.repeats == (first.id,)
+            else:
+                with pytest.raises(LooksRepeatedError):
+                    await inbox.repeats.look(child)
+            staged.folder.remove()
 
     asyncio.run(scenario())
 
