@@ -70,12 +70,10 @@ class Admission:
         try:
             read = partial(self._fill, folder, hand_in, order, place, original_name)
             manifest, change_hash = await self._in_thread(read)
-            checkpoint = await self._in_thread(self._judge, folder, manifest)
-            new = await self._in_thread(self._compose, manifest, checkpoint, change_hash, key, content)
+            return await self._in_thread(self._compose, folder, manifest, change_hash, key, content)
         except BaseException:
             await self._in_thread(folder.remove)
             raise
-        return Staged(folder, new, checkpoint)
 
     def _complete(self, order: Order) -> Order:
         """Put what is configured where the order leaves it open."""
@@ -108,14 +106,14 @@ class Admission:
 
     def _compose(
         self,
+        folder: OperationFolder,
         manifest: Manifest,
-        checkpoint: Checkpoint,
         change_hash: str | None,
         key: str | None,
         content: str | None,
-    ) -> NewOperation:
-        data = self._tools.data
-        return NewOperation(
+    ) -> Staged:
+        data, checkpoint = self._tools.data, self._judge(folder, manifest)
+        new = NewOperation(
             uuid=manifest.uuid,
             number=manifest.number,
             order=manifest.order,
@@ -131,6 +129,7 @@ class Admission:
             message=checkpoint.message,
             approval=checkpoint.approval,
         )
+        return Staged(folder, new, checkpoint)
 
     async def note_repeats(self, staged: Staged, repeats: Sequence[int]) -> Staged:
         """Keep which operations changed the same before, in the folder too. Raises OSError."""
