@@ -53,4 +53,5 @@ class Reading:
             for task in waiting:
                 task.cancel()
             await cluster.detach(self, 0.0)
-        return self._answered.is_set()
+        # answers that come while it leaves do not turn a person's word round
+        return self._answered.is_set() and not stopping.is_set()
