@@ -132,6 +132,7 @@ class Server:
         self._spawn(self._join_ledger())
         self._spawn(self._rooms.incidents.run())
         self._spawn(self._rooms.outbox.run())
+        self._spawn(self._rooms.desk.approvals.run())
         with suppress(TimeoutError):
             async with asyncio.timeout(LEDGER_WAIT_S):
                 await self._ledger_tried.wait()

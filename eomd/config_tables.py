@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from datetime import datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ from eomd.model import (
 CLUSTER_NAME_PATTERN = r"^[a-z][a-z0-9-]*$"
 CONNECTIONS_DEFAULT = 4
 CONNECTIONS_MAX = 1000
+#: ten years, so that no date overflows
+HOURS_MAX = 87_600
 DATABASE_SCHEMES = ("sqlite", "mysql+pymysql")
 
 
@@ -121,6 +124,7 @@ Listen = Annotated[str, AfterValidator(_check_listen)]
 Network = Annotated[str, AfterValidator(_check_network)]
 Node = Annotated[NodeAddress, BeforeValidator(parse_node)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=0)]
 Natural = Annotated[int, Field(ge=1)]
@@ -164,6 +168,9 @@ class ClusterTable(Table):
     #: 0: as fast as it goes
     rows_per_s: Whole = 0
     reply_timeout_s: Seconds = 10.0
+    #: None: as [modify] says
+    brake_failed_share: Share | None = None
+    brake_latency_ms: Milliseconds | None = None
 
 
 class RecipeTable(Table):
@@ -237,6 +244,25 @@ class ModifyTable(Table):
     refuse_repeats: bool = False
     canary_rows: Whole = 0
     brake_failed_share: Share = 0.0
+    #: 0: off
+    brake_latency_ms: Milliseconds = 0.0
+
+
+def parse_hours(text: str) -> tuple[time, time]:
+    """Return (from, to) of `20:00-08:00`. Raises ValueError."""
+    begin, _, end = text.partition("-")
+    hours = datetime.strptime(begin, "%H:%M").time(), datetime.strptime(end, "%H:%M").time()
+    if hours[0] == hours[1]:
+        raise ValueError("from and to are the same")
+    return hours
+
+
+def _check_hours(text: str) -> str:
+    try:
+        parse_hours(text)
+    except ValueError:
+        raise ValueError("expected hours such as 20:00-08:00") from None
+    return text
 
 
 class ApprovalTable(Table):
@@ -245,7 +271,10 @@ class ApprovalTable(Table):
     largest_amount: Whole = 0
     clusters: Annotated[tuple[str, ...], Lenient] = ()
     eids: Annotated[tuple[Eid, ...], Lenient] = ()
-    expires_hours: Natural = 24
+    #: from-to, in `time_zone`
+    hours: Annotated[tuple[Annotated[str, AfterValidator(_check_hours)], ...], Lenient] = ()
+    time_zone: Annotated[str, AfterValidator(_check_time_zone)] = "UTC"
+    expires_hours: Annotated[int, Field(ge=1, le=HOURS_MAX)] = 24
 
 
 class LimitsTable(Table):

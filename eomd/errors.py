@@ -12,7 +12,8 @@
     │   ├── NotFoundError             NOT_FOUND
     │   ├── GoneError                 GONE, with the time of removal
     │   ├── WrongStateError           WRONG_STATE, names the state
-    │   └── KeyReusedError            KEY_REUSED
+    │   ├── KeyReusedError            KEY_REUSED
+    │   └── LooksRepeatedError        LOOKS_REPEATED, names the operations that did the same
     ├── UnavailableError              try again later, after `retry_after_s`
     │   ├── LedgerUnavailableError    LEDGER_UNAVAILABLE
     │   ├── QueueFullError            QUEUE_FULL
@@ -151,6 +152,30 @@ class WrongStateError(RequestError):
 
 class KeyReusedError(RequestError):
     code = "KEY_REUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """An operation that changed the same before: which, and who handed it in when."""
+
+    id: int
+    operatorid: int
+    operatorname: str
+    create_time: datetime
+
+
+class LooksRepeatedError(RequestError):
+    """`earlier`: newest first, at least one."""
+
+    code = "LOOKS_REPEATED"
+
+    def __init__(self, earlier: Sequence[Repeated]) -> None:
+        self.earlier = tuple(earlier)
+        last = self.earlier[0]
+        who = f"{last.operatorname} ({last.operatorid}), {last.create_time.isoformat(timespec='seconds')}"
+        super().__init__(
+            f"operation {last.id} changed exactly this before ({who}); with confirm_repeat it is done again"
+        )
 
 
 class UnavailableError(EomdError):

@@ -6,7 +6,7 @@ Imports neither numpy nor anything of eomd but `errors`, so that the watchdog ma
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, NamedTuple
@@ -53,6 +53,14 @@ class Kind(StrEnum):
     UNDO_PLAN = "undo-plan"
     #: sends uncertain rows again; numbered from 1, `again-1`, as each may be sent again for itself
     AGAIN = "again"
+
+
+class Verify(StrEnum):
+    """Which rows of a modify are read back once it is through."""
+
+    NONE = "none"
+    SAMPLE = "sample"
+    ALL = "all"
 
 
 class PausedBy(StrEnum):
@@ -157,7 +165,7 @@ UNFINISHED = frozenset({State.QUEUED, State.AWAITING_APPROVAL, State.RUNNING, St
 #: Every edge of the operation's state machine; there are no others (`docs/states.md`).
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.PAUSED, State.CANCELLED, State.FAILED}),
-    State.AWAITING_APPROVAL: frozenset({State.QUEUED, State.REJECTED, State.CANCELLED}),
+    State.AWAITING_APPROVAL: frozenset({State.QUEUED, State.REJECTED, State.CANCELLED, State.FAILED}),
     State.RUNNING: frozenset({State.PAUSED, State.SUCCEEDED, State.PARTIAL, State.FAILED, State.CANCELLED}),
     # what was answered before its cluster went away is written, and may be all there is
     State.PAUSED: frozenset({State.QUEUED, State.RUNNING, *ENDED}) - {State.REJECTED},
@@ -175,6 +183,8 @@ ACTIONS: dict[str, frozenset[State]] = {
     "retry": _CARRIED_OUT,
     "undo": _CARRIED_OUT,
     "settle": _CARRIED_OUT,
+    "approve": frozenset({State.AWAITING_APPROVAL}),
+    "reject": frozenset({State.AWAITING_APPROVAL}),
 }
 
 
@@ -272,6 +282,13 @@ class Order:
     dry_run: bool = False
     #: rows hold would-be values and the ones they start from: others are left alone
     only_if_unchanged: bool = False
+    #: a modify that repeats another one of late is meant
+    confirm_repeat: bool = False
+    #: so many rows are sent first, read back, and then the others; 0: none
+    canary_rows: int = 0
+    #: the others wait for a person, whatever reading back says
+    canary_wait: bool = False
+    verify: Verify = Verify.NONE
     description: str = ""
     operatorid: int = 0
     operatorname: str = ""
@@ -287,6 +304,44 @@ class Order:
         if self.dry_run or self.mode is None:
             return None
         return Mode.RESTORE if self.only_if_unchanged else self.mode
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a second person has said to an operation."""
+
+    approved: bool
+    operatorid: int
+    operatorname: str
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Why an operation waits, or has waited, for a second person."""
+
+    #: what it is over, a sentence each
+    reasons: tuple[str, ...]
+    #: it is rejected where nobody has decided by then
+    expires: datetime
+    decision: Decision | None = None
+
+    def format(self) -> dict[str, Any]:
+        """Return it as JSON values; times are RFC 3339 with offset."""
+        decision = self.decision
+        return {
+            "reasons": list(self.reasons),
+            "expires": self.expires.isoformat(),
+            "decision": None if decision is None else asdict(decision) | {"time": decision.time.isoformat()},
+        }
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> Approval:
+        """Inverse of `format`. Raises KeyError, TypeError or ValueError for anything else."""
+        said = fields["decision"]
+        decision = Decision(**said | {"time": datetime.fromisoformat(said["time"])}) if said else None
+        return cls(tuple(fields["reasons"]), datetime.fromisoformat(fields["expires"]), decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +368,14 @@ class Operation:
     sourcename: str | None = None
     resultname: str | None = None
     logname: str | None = None
+    #: what reading back has come to
+    verifyname: str | None = None
     #: when retention removed its files
     removed_time: datetime | None = None
+    #: operations of late that changed the same, when it was handed in; newest first
+    repeats: tuple[int, ...] = ()
+    #: None where no second person is needed
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, timedelta
 from functools import cache, partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from eomd.config import Settings
 from eomd.config_files import read_ledger_password
+from eomd.config_tables import ApprovalTable, ClusterTable, ModifyTable, parse_hours
 from eomd.evt.cluster import Cluster, ClusterSettings
 from eomd.evt.codec import load_codec
 from eomd.handlers.access import Access, AccessSettings, Tokens, parse_networks
@@ -24,14 +27,18 @@ from eomd.inbox_layout import OUTBOX
 from eomd.incident_spool import INCIDENTS, IncidentSpool
 from eomd.model import Operation
 from eomd.operations.admission import Admission
+from eomd.operations.approval import ApprovalRules
+from eomd.operations.approvals import Approvals
 from eomd.operations.audit import Audit
 from eomd.operations.board import Board
+from eomd.operations.brake import BrakeLimits
 from eomd.operations.clusters import ClusterOffice
 from eomd.operations.definitions import Definitions
 from eomd.operations.derivation import Derivation
 from eomd.operations.desk import Desk
 from eomd.operations.dropped_files import DroppedFiles
 from eomd.operations.dropped_retention import DroppedRetention
+from eomd.operations.evidence import EvidenceRoom
 from eomd.operations.fleet import Fleet
 from eomd.operations.hand_ins import HandIns
 from eomd.operations.inbox import Inbox
@@ -41,6 +48,7 @@ from eomd.operations.lineage import Lineage
 from eomd.operations.outbox import Outbox
 from eomd.operations.people import People
 from eomd.operations.recovery import Recovery
+from eomd.operations.repeats import Repeats
 from eomd.operations.results import Results
 from eomd.operations.retention import Retention
 from eomd.operations.rules import Rules
@@ -114,7 +122,8 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
     incidents = IncidentBook(ledger, spool, data.origin().hex(), executors.serving)
     dropped_retention = DroppedRetention(ledger, dropped, outbox.folder, tools)
     retention = Retention(ledger, board, tools, dropped_retention, incidents)
-    intake = Intake(ledger, hand_ins, schedule, definitions, tools, admission, clusters)
+    repeats = Repeats(ledger, admission, rules)
+    intake = Intake(ledger, hand_ins, schedule, definitions, tools, admission, repeats, clusters)
     audit = Audit(ledger)
     lineage = Lineage(ledger, board)
     desk = Desk(
@@ -126,6 +135,8 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         results=Results(tools),
         clusters_=office,
         retention=retention,
+        approvals=Approvals(schedule, board, audit),
+        evidence_=EvidenceRoom(ledger, tools),
         audit=audit,
         tools=tools,
         watch=watch,
@@ -137,6 +148,7 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
             schedule=schedule,
             intake=intake,
             admission=admission,
+            repeats=repeats,
             outbox=outbox,
             audit=audit,
             files=dropped,
@@ -191,6 +203,33 @@ def make_rules(settings: Settings) -> Rules:
         log_days=settings.retention.log_days,
         upload_bytes_max=limits.upload_mb << 20,
         inbox=settings.inbox_path,
+        refuse_repeats=settings.modify.refuse_repeats,
+        approval=_approval_rules(settings.approval),
+        canary_rows=settings.modify.canary_rows,
+        brakes={name: _brake(settings.modify, table) for name, table in settings.clusters.items()},
+        brake=_brake(settings.modify, None),
+    )
+
+
+def _brake(modify: ModifyTable, cluster: ClusterTable | None) -> BrakeLimits:
+    share = cluster.brake_failed_share if cluster else None
+    latency_ms = cluster.brake_latency_ms if cluster else None
+    return BrakeLimits(
+        modify.brake_failed_share if share is None else share,
+        modify.brake_latency_ms if latency_ms is None else latency_ms,
+    )
+
+
+def _approval_rules(table: ApprovalTable) -> ApprovalRules:
+    return ApprovalRules(
+        rows=table.rows,
+        total_amount=table.total_amount,
+        largest_amount=table.largest_amount,
+        clusters=table.clusters,
+        eids=table.eids,
+        hours=tuple(map(parse_hours, table.hours)),
+        zone=ZoneInfo(table.time_zone) if table.time_zone != "UTC" else UTC,
+        expires=timedelta(hours=table.expires_hours),
     )
 
 

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 
     from eomd.config import Settings
 
-#: tables and keys that are read and checked, and that nothing acts on yet; docs/configuration.md marks them
-IDLE = (
-    "modify",
-    "approval",
-)
-
 
 @click.command()
 @config_option
@@ -86,12 +80,6 @@ def find_hints(settings: Settings) -> Iterator[str]:
     for place, cluster in named:
         if cluster not in settings.clusters:
             yield f"{place}: no cluster {cluster} is configured"
-    for name in IDLE:
-        table, _, key = name.partition(".")
-        found = getattr(settings, table)
-        for field, facts in type(found).model_fields.items():
-            if key in ("", field) and getattr(found, field) != facts.default:
-                yield f"[{table}] {field}: has no effect in this version"
     yield from find_stale_units(settings)
 
 

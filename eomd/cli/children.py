@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 from eomd.cli.api_options import api_command
 from eomd.cli.client import Client
 from eomd.cli.follow import follow
-from eomd.cli.hand_in import describe_end, exit_code, is_known, make_config, save_result
+from eomd.cli.hand_in import describe_end, exit_code, is_known, make_config, save
 
 
 def child_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,14 +33,15 @@ def child_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @child_options
 @click.option("--only-if-unchanged", is_flag=True, help="Leave values alone that moved since the plan.")
+@click.option("--confirm-repeat", is_flag=True, help="Do it although another one of late changed the same.")
 @api_command
-def commit(client: Client, id: int, output: Path | None, only_if_unchanged: bool, **fields: Any) -> int:
+def commit(client: Client, id: int, output: Path | None, **fields: Any) -> int:
     """Carry out the plan of the dry run ID.
 
     Exit code 0: all rows OK, 3: some failed, 1: anything else.
     """
     plan = client.get(f"/operations/{id}/summary").get("plan")
-    body = make_config(fields, known=is_known(client)) | {"only_if_unchanged": only_if_unchanged}
+    body = make_config(fields, known=is_known(client))
     if plan:
         click.echo(describe_plan(plan), err=True)
         body["hash"] = plan["hash"]
@@ -79,7 +81,7 @@ def _derive(client: Client, parent: int, kind: str, output: Path | None, body: d
         click.echo(f"eomd: operation {number} goes on; see: eomd operations show {number}", err=True)
         raise
     if child["resultname"] and output is not None:
-        save_result(client, child["resultname"], output)
+        save(partial(client.download, child["resultname"]), output)
     click.echo(describe_end(child), err=True)
     return exit_code(child)
 

@@ -221,9 +221,13 @@ class Client:
 
     def download(self, name: str, out: IO[bytes], on_bytes: OnBytes) -> None:
         """Write a result to `out`, without a BOM. Raises as `get`."""
+        self.fetch(f"/download?name={quote(name)}&bom=0", out, on_bytes)
+
+    def fetch(self, path: str, out: IO[bytes], on_bytes: OnBytes) -> None:
+        """Write what stands at a path to `out`. Raises as `get`."""
         connection = self._target.connect(self._answer_s_max)
         with _answer_lost(connection):
-            connection.request("GET", f"/download?name={quote(name)}&bom=0", headers=self._headers())
+            connection.request("GET", path, headers=self._headers())
             answer = connection.getresponse()
             if answer.status != http.client.OK:
                 _read_answer(answer)

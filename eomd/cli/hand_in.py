@@ -7,20 +7,21 @@ import pwd
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from eomd.cli.api_options import api_command
-from eomd.cli.client import ApiError, Client
+from eomd.cli.client import ApiError, Client, OnBytes
 from eomd.cli.follow import follow
 from eomd.cli.progress import Meter
 
 EXIT_SOME_FAILED = 3
 
 #: config fields that are sent only where they were given
-_OPTIONAL = ("description", "amount", "duplicates")
+_OPTIONAL = ("description", "amount", "duplicates", "canary_rows", "verify")
 
 
 def hand_in_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,6 +61,12 @@ def query(client: Client, file: Path, output: Path | None, **fields: Any) -> int
     "--duplicates", type=click.Choice(["refuse", "allow", "last"]), help="A user twice in the file."
 )
 @click.option("--dry-run", is_flag=True, help="Modify nothing; the result shows before and would-be after.")
+@click.option("--confirm-repeat", is_flag=True, help="Do it although another one of late changed the same.")
+@click.option(
+    "--canary-rows", type=click.IntRange(min=1), metavar="N", help="Send so many first, read them back."
+)
+@click.option("--canary-wait", is_flag=True, help="Then wait for a person to resume it.")
+@click.option("--verify", type=click.Choice(["none", "sample", "all"]), help="Read back once it is through.")
 @api_command
 def modify(client: Client, file: Path, output: Path | None, **fields: Any) -> int:
     """Change counters for the users of FILE.
@@ -100,10 +107,14 @@ def make_config(fields: dict[str, Any], *, known: bool = False) -> dict[str, Any
     if known:
         who = ("operatorid", "operatorname")
         return {name: value for name, value in config.items() if name not in who or value is not None}
-    if config.get("operatorid") is None:
-        config["operatorid"] = os.getuid()
-    config["operatorname"] = config.get("operatorname") or _login_name()
-    return config
+    return name_operator(config)
+
+
+def name_operator(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with ourselves as the operator where none is named."""
+    operatorid = fields.get("operatorid")
+    name = fields.get("operatorname") or _login_name()
+    return {**fields, "operatorid": os.getuid() if operatorid is None else operatorid, "operatorname": name}
 
 
 def _login_name() -> str:
@@ -136,20 +147,20 @@ def _fetch(client: Client, operation: dict[str, Any], output: Path | None, sourc
         sys.stdout.buffer.flush()
         return
     output = output or Path(f"{source.stem}-{operation['id']}-result.csv")
-    save_result(client, name, output)
+    save(partial(client.download, name), output)
     click.echo(f"result: {output}", err=True)
 
 
-def save_result(client: Client, name: str, output: Path) -> None:
-    """Write the result beside its place, then rename: what stands at `output` is whole."""
+def save(fetch: Callable[[IO[bytes], OnBytes], None], output: Path) -> None:
+    """Write what is fetched beside its place, then rename: what stands at `output` is whole."""
     if output.exists() and not output.is_file():
         with Meter("download", "bytes") as meter, output.open("wb") as out:
-            client.download(name, out, meter.update)
+            fetch(out, meter.update)
         return
-    partial = output.with_name(f".{output.name}.{os.getpid()}.part")
+    beside = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        with Meter("download", "bytes") as meter, partial.open("wb") as out:
-            client.download(name, out, meter.update)
-        partial.replace(output)
+        with Meter("download", "bytes") as meter, beside.open("wb") as out:
+            fetch(out, meter.update)
+        beside.replace(output)
     finally:
-        partial.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)

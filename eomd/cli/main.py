@@ -27,7 +27,10 @@ COMMANDS = {
     "demo": ("eomd.cli.demo:demo", "Show eomd in a throw-away world."),
     "query": ("eomd.cli.hand_in:query", "Read counters for the users of a file."),
     "modify": ("eomd.cli.hand_in:modify", "Change counters for the users of a file."),
-    "operations": ("eomd.cli.operations:operations", "List, show, stop operations, and what comes of them."),
+    "operations": (
+        "eomd.cli.operations:operations",
+        "List and show operations, act on them and on what comes of them.",
+    ),
     "commit": ("eomd.cli.children:commit", "Carry out the plan of a dry run."),
     "retry": ("eomd.cli.children:retry", "Try an operation's failed and unsent rows again."),
     "undo": ("eomd.cli.children:undo", "Give back what an operation has changed."),

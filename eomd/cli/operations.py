@@ -1,9 +1,11 @@
-"""`eomd operations`: look at operations, stop them, let them go on, and make what comes of them."""
+"""`eomd operations`: look at operations, act on them, decide about them, and make what comes of them."""
 
 from __future__ import annotations
 
 import json
 import os
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +14,7 @@ from eomd.cli.api_options import api_command
 from eomd.cli.children import commit, retry, undo
 from eomd.cli.client import ApiError, Client
 from eomd.cli.context import config_option
+from eomd.cli.hand_in import name_operator, save
 from eomd.cli.table import format_table
 from eomd.model import Model, State
 
@@ -23,7 +26,7 @@ _FIELDS = ("state", "model", "mode", "cluster", "eids", "note", "description", "
 @click.group()
 @config_option
 def operations() -> None:
-    """List, show, stop operations, and what comes of them."""
+    """List and show operations, act on them and on what comes of them, fetch their evidence."""
 
 
 @operations.command("list")
@@ -120,3 +123,39 @@ _action("pause", "Stop an operation until it is resumed.")
 _action("resume", "Let a paused operation go on.")
 for child in (commit, retry, undo):
     operations.add_command(child)
+
+
+def _decision(name: str, summary: str) -> None:
+    @operations.command(name, help=summary)
+    @click.argument("id", type=int)
+    @click.option("--reason", required=True, metavar="TEXT", help="Kept in the audit.")
+    @click.option("--operatorid", type=click.IntRange(min=0), metavar="ID",
+                  help="Who decides [default: your user id, on the machine itself].")  # fmt: skip
+    @click.option("--operatorname", metavar="NAME", help="Likewise [default: your login name].")
+    @click.option("--json", "as_json", is_flag=True)
+    @api_command
+    def decide(client: Client, id: int, as_json: bool, **said: Any) -> None:
+        if client.is_local:
+            said = name_operator(said)
+        given = {field: value for field, value in said.items() if value is not None}
+        operation = client.send("POST", f"/operations/{id}/{name}", given)
+        if as_json:
+            _show(operation, as_json)
+        else:
+            click.echo(f"operation {id} is {operation['state']}")
+
+
+_decision("approve", "Let an operation run that waits for a second person.")
+_decision("reject", "End an operation that waits for a second person.")
+
+
+@operations.command()
+@click.argument("id", type=int)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Where the zip goes [default: operation-ID-evidence.zip beside you].")  # fmt: skip
+@api_command
+def evidence(client: Client, id: int, output: Path | None) -> None:
+    """Fetch everything there is of an ended operation, as one zip."""
+    output = output or Path(f"operation-{id}-evidence.zip")
+    save(partial(client.fetch, f"/operations/{id}/evidence"), output)
+    click.echo(f"evidence: {output}", err=True)

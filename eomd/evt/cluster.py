@@ -203,6 +203,13 @@ class Cluster:
         """When the longest unanswered request was sent, on the loop's clock."""
         return min((s for node in self._nodes if (s := node.oldest_sent_s) is not None), default=None)
 
+    @property
+    def slowest_ms(self) -> float | None:
+        """How long answers take of late at the slowest node that is up; None while nobody knows."""
+        views = (node.view() for node in self._nodes)
+        known = (v.latency_ms for v in views if v.state is NodeState.UP and v.latency_ms is not None)
+        return max(known, default=None)
+
     def nodes(self) -> list[NodeView]:
         return [node.view() for node in self._nodes]
 

@@ -12,6 +12,7 @@ from eomd.errors import (
     GoneError,
     InvalidConfigError,
     InvalidFileError,
+    LooksRepeatedError,
     RequestError,
     TooLargeError,
     UnavailableError,
@@ -40,6 +41,7 @@ STATUSES: dict[str, Status] = {
     "METHOD_NOT_ALLOWED": Status(405, 40501),
     "WRONG_STATE": Status(409, 40901),
     "KEY_REUSED": Status(409, 40902),
+    "LOOKS_REPEATED": Status(409, 40903),
     "GONE": Status(410, 41001),
     "TOO_LARGE": Status(413, 41301),
     "QUEUE_FULL": Status(429, 42901),
@@ -137,9 +139,15 @@ def _facts(error: EomdError) -> dict[str, Any]:
             return {"removed": error.removed.isoformat()}
         case WrongStateError():
             return {"operation": error.operation, "state": error.state, "action": error.action}
+        case LooksRepeatedError():
+            return {"repeats": [each.id for each in error.earlier], "earlier": _earlier(error)}
         case UnavailableError():
             return {"retry_after_s": error.retry_after_s}
     return {}
+
+
+def _earlier(error: LooksRepeatedError) -> list[dict[str, Any]]:
+    return [asdict(each) | {"create_time": each.create_time.isoformat()} for each in error.earlier]
 
 
 def _headers(error: EomdError) -> dict[str, str]:

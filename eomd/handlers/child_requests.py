@@ -62,11 +62,18 @@ class CommitRequest(ChildRequest):
 
     #: rows whose value is not the plan's any more are left alone, and fail as CONFLICT
     only_if_unchanged: StrictFlag = False
+    #: it is meant although another one of late changed the same
+    confirm_repeat: StrictFlag = False
     #: of the plan that was seen, as its summary shows it
     hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     def desire(self) -> Desire:
-        return replace(super().desire(), only_if_unchanged=self.only_if_unchanged, plan=self.hash)
+        return replace(
+            super().desire(),
+            only_if_unchanged=self.only_if_unchanged,
+            confirm_repeat=self.confirm_repeat,
+            plan=self.hash,
+        )
 
 
 #: what is asked of each kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -96,7 +96,6 @@ def _parse(claim: Claim) -> Dropped:
         mtime_ns=claim.mtime_ns,
         order=order,
         problems=problems,
-        confirm_repeat=claim.confirm_repeat,
     )
 
 
@@ -106,4 +105,4 @@ def _order(claim: Claim) -> Order:
     model = models.get(claim.model)
     if model is None:
         raise InvalidConfigError([FieldProblem("model", "expected query or modify")])
-    return validate(model, claim.config).order()
+    return replace(validate(model, claim.config).order(), confirm_repeat=claim.confirm_repeat)

@@ -8,11 +8,7 @@ from typing import Any
 from eomd.errors import ForbiddenError
 from eomd.handlers.base import ApiHandler
 from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, UncertainRequest
-from eomd.handlers.requests import (
-    Nothing,
-    OperationsRequest,
-    RowsRequest,
-)
+from eomd.handlers.requests import DecisionRequest, Nothing, OperationsRequest, RowsRequest
 from eomd.handlers.views import OperationView, operation_view
 from eomd.model import Kind, Operation, Role
 from eomd.operations.desk import Verdict
@@ -118,6 +114,20 @@ class SettleHandler(_Viewing):
             operation, request.asked, request.verdict, request.desire(), self.asking()
         )
         self.answer(self.view(settled), status=201 if again and decided else 200)
+
+
+class DecisionHandler(_Viewing):
+    """Approve, reject: the route says which."""
+
+    def initialize(self, approve: bool, **rest: Any) -> None:  # type: ignore[override]
+        super().initialize(**rest)
+        self._approve = approve
+
+    async def post(self, id: str) -> None:
+        self.parameters(Nothing)
+        said = self.fields(DecisionRequest).model_dump()
+        decided = self.context.desk.decide(self.parse_id(id), self.asking(), said, approve=self._approve)
+        self.answer(self.view(await decided))
 
 
 def _filter(request: OperationsRequest) -> OperationFilter:

@@ -38,6 +38,7 @@ from eomd.model import (
     Order,
     RowStatus,
     State,
+    Verify,
 )
 
 OPERATORNAME_CHARACTERS_MAX = 64
@@ -201,6 +202,14 @@ class ModifyConfig(QueryConfig):
     #: `refuse` for set and `allow` for inc and dec unless given; `last` is for set alone
     duplicates: Literal["refuse", "allow", "last"] | None = None
     dry_run: StrictFlag = False
+    #: it is meant although another one of late changed the same
+    confirm_repeat: StrictFlag = False
+    #: send so many rows first and read them back; 0: as configured
+    canary_rows: Annotated[int, Whole, Field(ge=0, le=OFFSET_MAX)] = 0
+    #: then wait for a person
+    canary_wait: StrictFlag = False
+    #: read back once it is through
+    verify: Literal["none", "sample", "all"] = "none"
 
     @field_validator("amount")
     @classmethod
@@ -228,10 +237,23 @@ class ModifyConfig(QueryConfig):
             amount=self.amount,
             duplicates=Duplicates(self.duplicates) if self.duplicates else default,
             dry_run=self.dry_run,
+            confirm_repeat=self.confirm_repeat,
+            canary_rows=self.canary_rows,
+            canary_wait=self.canary_wait,
+            verify=Verify(self.verify),
             description=self.description or "",
             operatorid=self.operatorid,
             operatorname=self.operatorname,
         )
+
+
+class DecisionRequest(Request):
+    """What a second person says to an operation that waits for approval."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=DESCRIPTION_CHARACTERS_MAX), Text]
+    #: who decides; may be left out where the way in tells
+    operatorid: OperatorId | None = None
+    operatorname: OperatorName | None = None
 
 
 class QueryHandIn(Request):

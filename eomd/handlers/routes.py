@@ -9,6 +9,7 @@ from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, Uncertai
 from eomd.handlers.clusters import ClusterHandler, ClustersHandler
 from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
+from eomd.handlers.evidence import EvidenceHandler
 from eomd.handlers.hand_in import HandInHandler
 from eomd.handlers.health import HealthHandler
 from eomd.handlers.inbox import InboxHandler
@@ -20,6 +21,7 @@ from eomd.handlers.openapi import OpenApiHandler
 from eomd.handlers.operations import (
     ActionHandler,
     ChildHandler,
+    DecisionHandler,
     OperationHandler,
     OperationsHandler,
     RowsHandler,
@@ -36,6 +38,7 @@ from eomd.handlers.people_requests import (
 )
 from eomd.handlers.requests import (
     ClusterChange,
+    DecisionRequest,
     Definitions,
     DownloadRequest,
     IncidentsRequest,
@@ -152,6 +155,22 @@ def _operation_routes() -> list[Route]:
         _child(Kind.RETRY, "Try the failed and unsent rows again"),
         _child(Kind.UNDO, "Give back what was changed"),
     ]
+    decisions = [
+        Route(
+            f"/operations/{{id}}/{action}",
+            DecisionHandler,
+            {
+                "POST": Method(
+                    f"{action.capitalize()} an operation as a second person",
+                    APPROVER,
+                    request=DecisionRequest,
+                    response=OperationView,
+                )
+            },
+            {"approve": action == "approve"},
+        )
+        for action in ("approve", "reject")
+    ]
     stream: dict[str, Any] = {"media_type": "text/event-stream"}
     return [
         Route("/operations/{id}", OperationHandler, get("One operation", response=OperationView)),
@@ -163,6 +182,15 @@ def _operation_routes() -> list[Route]:
         ),
         Route(
             "/operations/{id}/summary", SummaryHandler, get("Figures of the result", response=dict[str, Any])
+        ),
+        Route(
+            "/operations/{id}/evidence",
+            EvidenceHandler,
+            {
+                "GET": Method(
+                    "Everything there is of an ended operation", APPROVER, media_type="application/zip"
+                )
+            },
         ),
         *actions,
         *children,
@@ -181,6 +209,7 @@ def _operation_routes() -> list[Route]:
                 ),
             },
         ),
+        *decisions,
         Route(
             "/events", OverviewEventsHandler, get("Follow everything on the overview", narrows=True, **stream)
         ),

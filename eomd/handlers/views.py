@@ -25,6 +25,22 @@ class CountsView(TypedDict):
     uncertain: int
 
 
+class DecisionView(TypedDict):
+    approved: bool
+    operatorid: int
+    operatorname: str
+    reason: str
+    time: str
+
+
+class ApprovalView(TypedDict):
+    #: what it is over
+    reasons: list[str]
+    expires: str
+    #: null until somebody has decided
+    decision: DecisionView | None
+
+
 class OperationView(TypedDict):
     id: int
     model: str
@@ -43,6 +59,8 @@ class OperationView(TypedDict):
     handleres: int | None
     paused_by: str | None
     repeats: list[int]
+    #: null where no second person is needed
+    approval: ApprovalView | None
     rows: CountsView
     rows_per_s: float
     eta_s: float | None
@@ -50,6 +68,8 @@ class OperationView(TypedDict):
     sourcename: str | None
     resultname: str | None
     logname: str | None
+    #: of the read-back's report
+    verifyname: str | None
     create_time: str
     last_modify_time: str
 
@@ -306,7 +326,8 @@ def operation_view(operation: Operation, rows_per_s: float = 0, eta_s: float | N
         "executed": numbers[1],
         "handleres": numbers[2],
         "paused_by": operation.paused_by.value if operation.paused_by else None,
-        "repeats": [],
+        "repeats": list(operation.repeats),
+        "approval": cast(ApprovalView, operation.approval.format()) if operation.approval else None,
         "rows": counts_view(operation.counts),
         "rows_per_s": round(rows_per_s, 1),
         "eta_s": None if eta_s is None else round(eta_s, 1),
@@ -314,6 +335,7 @@ def operation_view(operation: Operation, rows_per_s: float = 0, eta_s: float | N
         "sourcename": operation.sourcename,
         "resultname": operation.resultname,
         "logname": operation.logname,
+        "verifyname": operation.verifyname,
         "create_time": format_time(operation.create_time),
         "last_modify_time": format_time(operation.last_modify_time),
     }

@@ -10,16 +10,18 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 from eomd.durable import sync_file
-from eomd.model import Operation, Order, State
+from eomd.model import Model, Operation, Order, State
+from eomd.operations.approval import describe, judge
 from eomd.operations.schedule import Schedule
 from eomd.operations.story import format_hand_in, tell
 from eomd.operations.tools import Tools
+from eomd.storage.amounts import measure_amounts
 from eomd.storage.checkpoint import Checkpoint, Manifest
 from eomd.storage.csv_reader import read_source
 from eomd.storage.files import OperationFolder
@@ -60,6 +62,8 @@ class Staged:
 
     folder: OperationFolder
     new: NewOperation
+    #: as its folder says from the start
+    checkpoint: Checkpoint
 
 
 class Admission:
@@ -100,16 +104,22 @@ class Admission:
 
         Raises what `fill` does, DiskFullError, OSError; nothing is left behind then.
         """
+        order = self._complete(order)
         folder = await self._in_thread(self._tools.data.stage, hand_in)
         try:
             filled = await self._in_thread(fill, folder)
             manifest = _draw_manifest(hand_in, order, filled.rows, original_name, origin)
             await self._in_thread(manifest.save, folder.manifest)
-            new = await self._in_thread(self._compose, manifest, filled.change_hash, key, content)
+            return await self._in_thread(self._compose, folder, manifest, filled.change_hash, key, content)
         except BaseException:
             await self._in_thread(folder.remove)
             raise
-        return Staged(folder, new)
+
+    def _complete(self, order: Order) -> Order:
+        """Put what is configured where the order leaves it open."""
+        if order.model is not Model.MODIFY or order.canary_rows:
+            return order
+        return replace(order, canary_rows=self._tools.rules.canary_rows)
 
     def _read(self, order: Order, place: Place, folder: OperationFolder) -> Filled:
         """Put source and rows into the folder and on the disk."""
@@ -118,11 +128,27 @@ class Admission:
         sync_file(folder.source)
         return Filled(facts.rows, facts.change_hash)
 
+    def _judge(self, folder: OperationFolder, manifest: Manifest) -> Checkpoint:
+        """Return how an operation begins. One that must wait says so in its folder first of all."""
+        measure = partial(measure_amounts, folder.rows)
+        rules = self._tools.rules.approval
+        approval = judge(manifest.order, manifest.rows, measure, rules, manifest.create_time)
+        if approval is None:
+            return Checkpoint(State.QUEUED)
+        waiting = Checkpoint(State.AWAITING_APPROVAL, message=describe(approval), approval=approval)
+        waiting.save(folder.checkpoint)
+        return waiting
+
     def _compose(
-        self, manifest: Manifest, change_hash: str | None, key: str | None, content: str | None
-    ) -> NewOperation:
-        data = self._tools.data
-        return NewOperation(
+        self,
+        folder: OperationFolder,
+        manifest: Manifest,
+        change_hash: str | None,
+        key: str | None,
+        content: str | None,
+    ) -> Staged:
+        data, checkpoint = self._tools.data, self._judge(folder, manifest)
+        new = NewOperation(
             uuid=manifest.uuid,
             number=manifest.number,
             order=manifest.order,
@@ -136,7 +162,19 @@ class Admission:
             parent=manifest.parent,
             kind=manifest.kind,
             create_time=manifest.create_time,
+            state=checkpoint.state,
+            message=checkpoint.message,
+            approval=checkpoint.approval,
         )
+        return Staged(folder, new, checkpoint)
+
+    async def note_repeats(self, staged: Staged, repeats: Sequence[int]) -> Staged:
+        """Keep which operations changed the same before, in the folder too. Raises OSError."""
+        if not repeats:
+            return staged
+        checkpoint = replace(staged.checkpoint, repeats=tuple(repeats))
+        await self._in_thread(checkpoint.save, staged.folder.checkpoint)
+        return replace(staged, new=replace(staged.new, repeats=tuple(repeats)), checkpoint=checkpoint)
 
     async def enter(self, staged: Sequence[Staged]) -> list[Operation]:
         """Write hand-ins into the ledger, all of them or none, in this order.
@@ -154,13 +192,13 @@ class Admission:
         pairs = [(each.folder, operation.id) for each, operation in zip(staged, operations, strict=True)]
         named = await self._in_thread(self._tools.data.admit_many, pairs)
         started = [
-            (operation, folder)
-            for operation, folder in zip(operations, named, strict=True)
+            (operation, folder, hand_in.checkpoint)
+            for operation, folder, hand_in in zip(operations, named, staged, strict=True)
             if isinstance(folder, OperationFolder)
         ]
-        await self._in_thread(self._tell, [operation for operation, _ in started])
-        for operation, folder in started:
-            self._schedule.add(operation, folder, Checkpoint(State.QUEUED))
+        await self._in_thread(self._tell, [operation for operation, _, _ in started])
+        for operation, folder, checkpoint in started:
+            self._schedule.add(operation, folder, checkpoint)
             # of hundreds of them, none holds the loop for the others
             await asyncio.sleep(0)
         return [None if isinstance(folder, OperationFolder) else folder for folder in named]
@@ -168,7 +206,10 @@ class Admission:
     def _tell(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
             try:
-                tell(self._tools.data.log(operation.id), format_hand_in(operation))
+                path = self._tools.data.log(operation.id)
+                tell(path, format_hand_in(operation))
+                if operation.message:
+                    tell(path, operation.message)
             except OSError as error:
                 log.warning("log not written: %s", error, extra={"operation": operation.id})
 

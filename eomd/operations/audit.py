@@ -29,6 +29,11 @@ class Audit:
         """
         await self.note_all(caller, action, [(subject, detail)])
 
+    async def write(self, caller: Caller, action: str, subject: str, detail: Mapping[str, Any]) -> None:
+        """Write an entry before the deed. Raises LedgerUnavailableError: then it must not be done."""
+        now = datetime.now(UTC)
+        await self._ledger.audit([AuditEntry(now, caller.who, action, subject, dict(detail), caller.address)])
+
     async def note_all(
         self, caller: Caller, action: str, deeds: Sequence[tuple[str, Mapping[str, Any]]]
     ) -> None:

@@ -18,6 +18,7 @@ from eomd.evt.cluster import Cluster
 from eomd.model import ACTIONS, Duplicates, Kind, Mode, Operation, Order
 from eomd.operations.accounts import open_account, reading, refusal
 from eomd.operations.admission import Fill, Filled, Origin
+from eomd.operations.approval import ApprovalRules
 from eomd.operations.derived_rows import INVERSE, fill_commit, fill_retry, fill_undo
 from eomd.operations.intake import Intake
 from eomd.operations.lineage import Lineage
@@ -45,6 +46,8 @@ class Desire:
     only_if_unchanged: bool = False
     #: of an undo: make a plan of it
     dry_run: bool = False
+    #: of a commit: it is meant although another one of late changed the same
+    confirm_repeat: bool = False
     #: the plan that the person has seen; None: whatever the operation's is
     plan: str | None = None
 
@@ -75,6 +78,7 @@ class Derivation:
                 return child, False
             order = _order(kind, parent, desire)
             self._check_cluster(kind, parent, order)
+            check_named(desire, order, self._tools.rules.approval)
             if place in (Kind.UNDO, Kind.UNDO_PLAN):
                 await self._check_undo(holder, place)
             fill = partial(self._fill, kind, parent, order, desire)
@@ -89,6 +93,8 @@ class Derivation:
 
     async def _is_over(self, child: Operation, place: Kind) -> bool:
         """Tell whether another child may take the place of this one; it has been given up then."""
+        if await self._lineage.free_rejected(child):
+            return True
         if place is Kind.UNDO_PLAN and child.state.ended:
             await self._lineage.free(child)
             return True
@@ -169,6 +175,12 @@ def _check_single(rows: Path, total: int) -> None:
         raise InvalidConfigError([FieldProblem("only_if_unchanged", reason)])
 
 
+def check_named(desire: Desire, order: Order, rules: ApprovalRules) -> None:
+    """Raises InvalidConfigError where a second person may be needed and nobody says who the first one is."""
+    if rules.on and order.sent_mode is not None and desire.operatorid is None:
+        raise InvalidConfigError([FieldProblem("operatorid", "is missing: who asks must be known")])
+
+
 def name_order(order: Order, desire: Desire) -> Order:
     """Return an order as somebody else gives it."""
     return replace(
@@ -182,7 +194,9 @@ def name_order(order: Order, desire: Desire) -> Order:
 def _order(kind: Kind, parent: Operation, desire: Desire) -> Order:
     order, named = parent.order, name_order(parent.order, desire)
     if kind is Kind.COMMIT:
-        return replace(named, dry_run=False, only_if_unchanged=desire.only_if_unchanged)
+        meant = named.confirm_repeat or desire.confirm_repeat
+        unchanged = desire.only_if_unchanged
+        return replace(named, dry_run=False, only_if_unchanged=unchanged, confirm_repeat=meant)
     if kind in (Kind.UNDO, Kind.UNDO_PLAN) and order.mode is not None:
         # doubled users gave twice, and give back twice
         back = replace(named, mode=INVERSE[order.mode], amount=None, duplicates=Duplicates.ALLOW)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,12 +18,14 @@ from typing import Any
 from eomd.durable import write_atomically
 from eomd.errors import NotFoundError, WrongStateError
 from eomd.model import ClusterTitle, EidDefinition, Kind, Operation, Order
+from eomd.operations.approvals import Approvals, identify
 from eomd.operations.audit import Audit
 from eomd.operations.board import Board, Subscription
 from eomd.operations.caller import Caller
 from eomd.operations.clusters import ClusterOffice, ClusterView
 from eomd.operations.definitions import Definitions
 from eomd.operations.derivation import Derivation, Desire
+from eomd.operations.evidence import Evidence, EvidenceRoom
 from eomd.operations.inbox import Inbox
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake, Source
@@ -53,6 +55,8 @@ class Desk:
     results: Results
     clusters_: ClusterOffice
     retention: Retention
+    approvals: Approvals
+    evidence_: EvidenceRoom
     audit: Audit
     tools: Tools
     watch: Watch
@@ -100,7 +104,8 @@ class Desk:
         caller.demand_order(order)
         operation, created = await self.intake.hand_in(order, source, key)
         if created:
-            await self.audit.note(caller, "hand_in", f"operation {operation.id}", {"note": order.note})
+            detail = {"note": order.note, "repeats": operation.repeats}
+            await self.audit.note(caller, "hand_in", f"operation {operation.id}", detail)
         return operation, created
 
     async def upload(self, path: Path, original_name: str) -> dict[str, Any]:
@@ -162,6 +167,15 @@ class Desk:
         caller.demand_order(operation.order)
         return await self.results.download(operation, name, failed_only=failed_only, bom=bom)
 
+    async def evidence(self, operation: int, caller: Caller) -> Evidence:
+        """Collect everything there is of an ended operation. Raises NotFoundError, WrongStateError."""
+        shown = await self.operation(operation)
+        parent = None if shown.parent is None else await self.operation(shown.parent)
+        plan = parent if parent is not None and parent.order.dry_run else None
+        evidence = await self.evidence_.collect(shown, plan, caller)
+        await self.audit.note(caller, "evidence", f"operation {operation}", {})
+        return evidence
+
     # --- acting ------------------------------------------------------------------------------------------
 
     async def cancel(self, operation: int, caller: Caller) -> Operation:
@@ -176,13 +190,28 @@ class Desk:
     async def _act(self, action: str, operation: int, caller: Caller) -> Operation:
         """Raises NotFoundError, WrongStateError."""
         acts = {"cancel": self.schedule.cancel, "pause": self.schedule.pause, "resume": self.schedule.resume}
+        acted = await self._in_hand(operation, action, acts[action](operation))
+        await self.audit.note(caller, action, f"operation {operation}", {})
+        return acted
+
+    async def decide(
+        self, operation: int, caller: Caller, said: Mapping[str, Any], *, approve: bool
+    ) -> Operation:
+        """Approve or reject as a second person; `said`: reason, operatorid, operatorname.
+
+        Raises NotFoundError, WrongStateError, ForbiddenError, InvalidConfigError, LedgerUnavailableError.
+        """
+        person = identify(caller, said["operatorid"], said["operatorname"])
+        deciding = self.approvals.decide(operation, person, said["reason"], caller, approve=approve)
+        return await self._in_hand(operation, "approve" if approve else "reject", deciding)
+
+    async def _in_hand(self, operation: int, action: str, acting: Awaitable[Operation]) -> Operation:
+        """Return what an act gives; what is not in hand any more is in the wrong state for it."""
         try:
-            acted = await acts[action](operation)
+            return await acting
         except NotFoundError:
             known = await self.operation(operation)
             raise WrongStateError(operation, known.state.value, action) from None
-        await self.audit.note(caller, action, f"operation {operation}", {})
-        return acted
 
     async def derive(
         self, kind: Kind, operation: int, desire: Desire, caller: Caller

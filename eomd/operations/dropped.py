@@ -26,8 +26,6 @@ class Dropped:
     #: None where `problems` say why there is none
     order: Order | None
     problems: tuple[str, ...] = ()
-    #: an identical modify of late does not refuse it
-    confirm_repeat: bool = False
 
 
 class Verdict(StrEnum):

@@ -41,6 +41,8 @@ class Feed:
         self.stopped = False
         #: called when a segment is decided as a whole
         self.decided: Callable[[], None] = lambda: None
+        #: called after every answer
+        self.settled: Callable[[], None] = lambda: None
         #: an answer that could not be taken; the runner ends the operation with it
         self.fault: Exception | None = None
         self._order, self._total = order, operation.counts.total
@@ -48,6 +50,8 @@ class Feed:
         self._live = np.zeros(256, np.int64)
         for status, count in checkpoint.statuses.items():
             self._live[status] = count
+        #: of them, those decided before anything was sent
+        self._ruled_out = np.zeros(256, np.int64)
 
     @property
     def modifies(self) -> bool:
@@ -56,7 +60,15 @@ class Feed:
     @property
     def counts(self) -> Counts:
         """Return how the rows stand this moment."""
-        statuses = {int(status): int(self._live[status]) for status in np.flatnonzero(self._live)}
+        return self._count(self._live)
+
+    @property
+    def answered(self) -> Counts:
+        """Return how the rows stand, without those that had their outcome before they were loaded."""
+        return self._count(self._live - self._ruled_out)
+
+    def _count(self, rows: NDArray[np.int64]) -> Counts:
+        statuses = {int(status): int(rows[status]) for status in np.flatnonzero(rows)}
         return count_rows(statuses, self._total)
 
     def take(self, rows_max: int) -> Rows | None:
@@ -77,6 +89,7 @@ class Feed:
         except Exception as error:  # whatever an answer holds, its operation must hear of it, and end
             self.fault = error
             self.decided()
+        self.settled()
 
     def _settle(
         self, segment: Segment, place: NDArray[np.intp], status: U8, detail: U8, before: I64, after: I64
@@ -99,7 +112,9 @@ class Feed:
 
     def add(self, segment: Segment, doubtful: range) -> None:
         """Take a loaded segment into the window; rows in doubt are UNCERTAIN at once."""
-        self._live += np.bincount(segment.status[segment.status != RowStatus.PENDING], minlength=256)
+        ruled_out = np.bincount(segment.status[segment.status != RowStatus.PENDING], minlength=256)
+        self._live += ruled_out
+        self._ruled_out += ruled_out
         self._live[RowStatus.UNCERTAIN] += segment.decide(doubtful.start, doubtful.stop, RowStatus.UNCERTAIN)
         self.window.add(segment)
         if not segment.undecided:

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from eomd.operations.dropped_files import DroppedFiles
 from eomd.operations.hand_ins import HandIns
 from eomd.operations.intake import Intake
 from eomd.operations.outbox import Outbox
+from eomd.operations.repeats import OF_LATE, Repeats
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Tools
 from eomd.storage.ledger import Ledger
@@ -86,6 +87,7 @@ class Inbox:
     schedule: Schedule
     intake: Intake
     admission: Admission
+    repeats: Repeats
     outbox: Outbox
     audit: Audit
     files: DroppedFiles
@@ -221,7 +223,8 @@ class Inbox:
 
     async def _enter(self, staged: Sequence[Pair]) -> None:
         """Make operations of those that do not repeat others."""
-        entered = await self._admit(await self._sort_repeats_out(staged))
+        async with self.repeats.turn([one for _, one in staged]):
+            entered = await self._admit(await self._sort_repeats_out(staged))
         if not entered:
             return
         try:
@@ -248,20 +251,24 @@ class Inbox:
 
     async def _sort_repeats_out(self, staged: Sequence[Pair]) -> list[Pair]:
         """Refuse modifies that are identical to one of late, or to one before them here."""
-        hashes = [one.new.change_hash for _, one in staged if one.new.change_hash is not None]
-        earlier = await self.ledger.same_changes(hashes, datetime.now(UTC) - REPEATED) if hashes else {}
+        hand_ins = [one for _, one in staged]
+        of_late = await self.repeats.find(hand_ins, OF_LATE)
+        refusing = self.tools.rules.refuse_repeats
+        earlier = of_late if refusing else await self.repeats.find(hand_ins, REPEATED)
+        within = "7 days" if refusing else "12 hours"
         seen: dict[str, str] = {}
         good: list[Pair] = []
         for each, hand_in in staged:
             change = hand_in.new.change_hash
             other = _name_other(earlier.get(change), seen.get(change)) if change is not None else None
-            if other is not None and not each.confirm_repeat:
+            if other is not None and not hand_in.new.order.confirm_repeat:
                 await self._in_thread(hand_in.folder.remove)
-                await self._refuse(each, [f"an identical modify was handed in within 12 hours: {other}"])
+                await self._refuse(each, [f"an identical modify was handed in within {within}: {other}"])
                 continue
             if change is not None:
                 seen[change] = each.original_name
-            good.append((each, hand_in))
+            noted = await self.admission.note_repeats(hand_in, of_late.get(change or "", []))
+            good.append((each, noted))
         return good
 
     async def _admit(self, pairs: Sequence[Pair]) -> list[tuple[Dropped, Staged, Operation]]:

@@ -27,12 +27,14 @@ from eomd.errors import (
     InvalidConfigError,
     KeyReusedError,
     LedgerUnavailableError,
+    LooksRepeatedError,
     WrongStateError,
 )
 from eomd.model import Operation, Order
 from eomd.operations.admission import Admission, Fill, Origin, Staged
 from eomd.operations.definitions import Definitions
 from eomd.operations.hand_ins import HandIns
+from eomd.operations.repeats import Repeats
 from eomd.operations.schedule import Schedule
 from eomd.operations.tools import Tools
 from eomd.storage.files import OperationFolder
@@ -70,11 +72,12 @@ class Intake:
         definitions: Definitions,
         tools: Tools,
         admission: Admission,
+        repeats: Repeats,
         clusters: Mapping[str, object],
     ) -> None:
         self._ledger, self._hand_ins, self._schedule = ledger, hand_ins, schedule
         self._definitions, self._tools = definitions, tools
-        self._admission, self._clusters = admission, clusters
+        self._admission, self._repeats, self._clusters = admission, repeats, clusters
         self._keys: dict[tuple[int, str], asyncio.Task[Operation]] = {}
         self.draining = False
 
@@ -116,6 +119,8 @@ class Intake:
             known = ", ".join(sorted(self._clusters)) or "none"
             reason = f"there is no cluster {order.cluster!r} (configured: {known})"
             raise InvalidConfigError([FieldProblem("cluster", reason)])
+        if order.canary_wait and not (order.canary_rows or self._tools.rules.canary_rows):
+            raise InvalidConfigError([FieldProblem("canary_wait", "there is no canary: canary_rows is 0")])
         self._definitions.check(order.cluster, order.eids)
 
     async def _once(self, order: Order, source: Source, key: str, content: str) -> tuple[Operation, bool]:
@@ -178,11 +183,13 @@ class Intake:
     async def _admit(self, staged: Staged) -> Operation:
         """Give the hand-in its id, in the ledger and in the data folder."""
         try:
-            [operation] = await self._admission.enter([staged])
+            async with self._repeats.turn([staged]):
+                staged = await self._repeats.look(staged)
+                [operation] = await self._admission.enter([staged])
             [kept_back] = await self._admission.start([staged], [operation])
             if kept_back is not None:
                 raise kept_back
-        except (KeyReusedError, WrongStateError):
+        except (KeyReusedError, LooksRepeatedError, WrongStateError):
             await self._in_thread(staged.folder.remove)
             raise
         except Exception:

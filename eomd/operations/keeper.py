@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
+from eomd.durable import sync_folder
 from eomd.errors import DiskFullError
 from eomd.model import Operation
 from eomd.operations.partial import Partial
@@ -91,6 +94,14 @@ class Keeper:
         await self.on_disk(self.opened().publish, result)
         return result.name
 
+    async def publish_verify(self, operation: Operation) -> str | None:
+        """Give a read-back's report its name and return that; None where there is none."""
+        report = self._tools.data.verify(operation.id)
+        if not self.folder.verify.exists():
+            return None
+        await self.on_disk(_put, self.folder.verify, report)
+        return report.name
+
     async def tell(self, operation: Operation, story: str) -> None:
         """Add a line to the operation's log; a log that cannot be written stops nothing."""
         try:
@@ -101,3 +112,8 @@ class Keeper:
     async def close(self) -> None:
         if self.partial is not None:
             await self.in_thread(self.partial.close)
+
+
+def _put(file: Path, place: Path) -> None:
+    os.replace(file, place)
+    sync_folder(place.parent)

@@ -1,6 +1,6 @@
 """Who descends from whom: the one child of a kind, the first ancestor, whether what an undo did still stands.
 
-Asks the ledger; changes nothing but the place of an undo that was itself undone.
+Asks the ledger; changes nothing but the places of undos that were undone and of what a second person forbade.
 """
 
 from __future__ import annotations
@@ -57,6 +57,13 @@ class Lineage:
         if not await self.is_undone(undo):
             return False
         await self.free(undo)
+        return True
+
+    async def free_rejected(self, child: Operation) -> bool:
+        """Give up the place of a child that another person forbade: nothing of it was sent."""
+        if child.state is not State.REJECTED:
+            return False
+        await self.free(child)
         return True
 
     async def free(self, child: Operation) -> None:

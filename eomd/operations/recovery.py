@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_NOT_BEGUN = (State.QUEUED, State.AWAITING_APPROVAL)
 #: clusters remember tokens at least so long
 TOKENS_REMEMBERED = timedelta(days=30)
 
@@ -110,7 +111,7 @@ class Recovery:
         try:
             with disk_errors():
                 await self._settle_staged(hand_in, folder)
-        except OSError as error:
+        except (OSError, FolderDamagedError, NewerFormatError) as error:
             log.error("hand-in %s waits for the next start: %s", hand_in, error)
 
     async def _settle_staged(self, hand_in: str, folder: OperationFolder) -> None:
@@ -125,7 +126,9 @@ class Recovery:
             await self._in_thread(folder.remove)
         else:
             admitted = await self._in_thread(self._tools.data.admit, folder, operation.id)
-            self._schedule.add(operation, admitted, Checkpoint(State.QUEUED))
+            files = admitted.manifest, admitted.checkpoint
+            _, checkpoint = await self._in_thread(load_operation, operation.id, *files)
+            self._schedule.add(operation, admitted, checkpoint)
             self._tools.changed(operation)
 
     async def _look_after(self, operation: Operation) -> None:
@@ -181,7 +184,7 @@ def _tokens_may_be_forgotten(operation: Operation, checkpoint: Checkpoint) -> bo
 def _failed(operation: Operation, reason: str) -> Operation:
     """Return an operation without its checkpoint as failed: what it may have changed is uncertain."""
     counts = operation.counts
-    if operation.state is not State.QUEUED and _modifies(operation):
+    if operation.state not in _NOT_BEGUN and _modifies(operation):
         uncertain = counts.total - counts.ok - counts.failed
         counts = replace(counts, done=counts.total, uncertain=uncertain)
     return replace(operation, state=State.FAILED, message=reason, counts=counts)

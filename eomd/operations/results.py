@@ -29,7 +29,7 @@ from eomd.storage.result_reader import ResultReader
 T = TypeVar("T")
 
 BOM = b"\xef\xbb\xbf"
-_SUFFIXES = {"source.csv": "", "result.csv": "-result", "log.txt": "-log"}
+_SUFFIXES = {"source.csv": "", "result.csv": "-result", "log.txt": "-log", "verify.csv": "-verify"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class Results:
             operation.sourcename: data.source(operation.id),
             operation.resultname: data.result(operation.id),
             operation.logname: data.log(operation.id),
+            operation.verifyname: data.verify(operation.id),
         }
         path = known.get(name)
         if path is None:

@@ -80,8 +80,8 @@ class Retention:
         data = self._tools.data
         ended = [identity for identity in ids if not self._is_unfinished(identity)]
         for identity in ended:
-            for path in (data.source(identity), data.result(identity), data.log(identity)):
-                path.unlink(missing_ok=True)
+            for place in (data.source, data.result, data.verify, data.log):
+                place(identity).unlink(missing_ok=True)
             data.operation(identity).remove()
         return ended
 

@@ -4,9 +4,12 @@ takes effect at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from eomd.operations.approval import ApprovalRules
+from eomd.operations.brake import BrakeLimits
 from eomd.storage.csv_reader import ReadLimits
 
 
@@ -30,6 +33,18 @@ class Rules:
     upload_bytes_max: int
     #: where files are dropped
     inbox: Path
+    #: a modify that changes what another one of late has changed needs `confirm_repeat`
+    refuse_repeats: bool
+    #: which modifies need a second person
+    approval: ApprovalRules
+    #: of a modify that does not say how many
+    canary_rows: int
+    #: by cluster; `brake` is for the others
+    brakes: Mapping[str, BrakeLimits]
+    brake: BrakeLimits
+
+    def brake_of(self, cluster: str) -> BrakeLimits:
+        return self.brakes.get(cluster, self.brake)
 
     def become(self, other: Rules) -> None:
         """Take over every rule of another record."""

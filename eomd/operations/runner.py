@@ -11,21 +11,24 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
-from enum import IntEnum
-from typing import Any
+from pathlib import Path
 
 from eomd.errors import DiskFullError
 from eomd.evt.cluster import Cluster
-from eomd.model import Counts, Model, Operation, PausedBy, RowStatus, State
+from eomd.model import Approval, Counts, Model, Operation, PausedBy, RowStatus, State
 from eomd.operations.feed import Feed
+from eomd.operations.guard import Guard
 from eomd.operations.holds import Holds
 from eomd.operations.keeper import DISK_LOOK_S, Keeper
 from eomd.operations.partial import Partial
 from eomd.operations.plan import Ground
 from eomd.operations.reach import Reach
+from eomd.operations.second_look import SecondLook
 from eomd.operations.story import format_counts
 from eomd.operations.tools import Tools
+from eomd.operations.waiting import end, next_time, now_s
 from eomd.operations.window import Segment
+from eomd.operations.wish import BY_A_PERSON, Wish
 from eomd.storage.checkpoint import Checkpoint
 from eomd.storage.csv_writer import ResultHead
 from eomd.storage.files import OperationFolder
@@ -44,17 +47,6 @@ SEGMENT_EIDS = 4
 CHECKPOINT_S = 0.5
 #: what writing out the window may take at an early end
 WRITE_OUT_S = 5.0
-
-
-class Wish(IntEnum):
-    """How the work is to end before its last row; of several the highest counts."""
-
-    NONE = 0
-    #: to go on with another pool
-    MOVE = 1
-    DRAIN = 2
-    PAUSE = 3
-    CANCEL = 4
 
 
 class Runner:
@@ -80,7 +72,12 @@ class Runner:
         self._rows: RowsFile | None = None
         self._reach = Reach(self.feed, cluster, checkpoint)
         self._holds = Holds(cluster, self._show_hold)
-        self._wish = Wish.NONE
+        self._looks = SecondLook(
+            operation, self._keeper, tools.rules.read.line_bytes, passed=checkpoint.canary_passed
+        )
+        self._guard = Guard(self.feed, operation.order.cluster, tools.rules, self._pause_by)
+        self._verified: str | None = None
+        self._wish, self._pause = Wish.NONE, BY_A_PERSON
         self._room, self._decided, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._cluster_changed = asyncio.Event()
         self.feed.decided = self._decided.set
@@ -96,6 +93,12 @@ class Runner:
         self._wish = max(self._wish, wish)
         self._keeper.hurry = True
         self._wake_all()
+
+    def _pause_by(self, by: PausedBy, reason: str) -> None:
+        """Pause for another reason than a person's word, which it does not replace."""
+        if self._wish < Wish.PAUSE:
+            self._pause = (by, reason)
+            self.stop(Wish.PAUSE)
 
     @property
     def cluster(self) -> Cluster:
@@ -127,11 +130,23 @@ class Runner:
             self._cluster.remove_listener(self._cluster_changed.set)
             await asyncio.gather(*self._reports)
             self._wish, self._keeper.hurry = Wish.NONE, False
+            self._pause = BY_A_PERSON
             self._stopping.clear()
 
     async def rest(self, state: State, by: PausedBy | None, message: str | None) -> None:
         """Enter a state in which nothing runs: queued, or paused before or between runs."""
+        if self.operation.paused_by is PausedBy.CANARY and state is State.QUEUED:
+            self._looks.pass_canary()
         await self._become(state, by, message)
+
+    async def decide(self, state: State, message: str | None, approval: Approval | None) -> None:
+        """Leave `awaiting_approval`."""
+        self.operation = replace(self.operation, approval=approval)
+        await self._become(state, None, message)
+
+    async def tell(self, story: str) -> None:
+        """Add a line to the operation's log."""
+        await self._keeper.tell(self.operation, story)
 
     async def _work(self) -> None:
         if await self._greeted():
@@ -141,6 +156,7 @@ class Runner:
             await self._become(State.RUNNING)
             if not self._stopping.is_set():
                 self.feed.stopped = False
+                self._guard.begin()
                 self._cluster.attach(self.feed)
                 await self._run_loops()
         if self._wish is Wish.NONE:
@@ -153,9 +169,9 @@ class Runner:
         watching = asyncio.create_task(self._holds.watch_cluster())
         try:
             while self._cluster.idempotent is None and not self._stopping.is_set():
-                await _next(self._cluster_changed)
+                await next_time(self._cluster_changed)
         finally:
-            await _end(watching)
+            await end(watching)
         return not self._stopping.is_set()
 
     async def _open(self) -> None:
@@ -172,8 +188,15 @@ class Runner:
             await self._keeper.in_thread(self._keeper.partial.open)
         self._reach.recall()
 
+    def _opened(self) -> RowsFile:
+        if self._rows is None:
+            raise RuntimeError("rows are read before they are opened")
+        return self._rows
+
     async def _run_loops(self) -> None:
-        watching = asyncio.gather(self._holds.watch_cluster(), self._follow_cluster())
+        watching = asyncio.gather(
+            self._holds.watch_cluster(), self._follow_cluster(), self._guard.watch(self._cluster)
+        )
         loops = {asyncio.create_task(self._load()), asyncio.create_task(self._write())}
         try:
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_EXCEPTION)
@@ -181,7 +204,7 @@ class Runner:
             self.feed.stopped = True
             self._wake_all()
             await asyncio.gather(*loops, return_exceptions=True)
-            await _end(watching)
+            await end(watching)
         if self._wish is Wish.NONE:
             for task in done:
                 task.result()
@@ -191,19 +214,18 @@ class Runner:
     async def _load(self) -> None:
         window = self.feed.window
         while window.loaded < self._total and not self._stopping.is_set():
-            if len(window) >= self._tools.window_segments():
-                await _next(self._room)
+            if len(window) >= self._tools.window_segments() or window.loaded == self._looks.bar:
+                await next_time(self._room)
                 continue
             segment = await self._keeper.in_thread(self._read_segment, window.loaded)
             self.feed.add(segment, self._reach.doubtful)
             await self._move_limit()
 
     def _read_segment(self, start: int) -> Segment:
-        if self._rows is None:
-            raise RuntimeError("rows are read before they are opened")
+        rows = self._opened()
         full = SEGMENT_ROWS if self._reach.protected else SEGMENT_ROWS_UNPROTECTED
         size = full * SEGMENT_EIDS // max(SEGMENT_EIDS, len(self._order.eids))
-        block = self._rows.block(start, self._rows.cut(start, start + size))
+        block = rows.block(start, rows.cut(start, self._looks.cut(start, start + size)))
         return Segment(block, len(self._order.eids), self._order.model is Model.MODIFY)
 
     async def _move_limit(self) -> None:
@@ -222,18 +244,36 @@ class Runner:
             await self._cluster_changed.wait()
 
     async def _write(self) -> None:
-        due = _now() + CHECKPOINT_S
+        due = now_s() + CHECKPOINT_S
         while self.feed.window.written < self._total and not self._stopping.is_set():
+            if self.feed.window.written == self._looks.bar:
+                await self._look_at_canary()
+                continue
             ready = self.feed.window.writable()
             if ready is None:
                 self._raise_fault()
-                await _next(self._decided)
+                await next_time(self._decided)
                 continue
             await self._append(*ready)
-            if self._reach.is_short() or _now() >= due:
+            if self._reach.is_short() or now_s() >= due:
                 await self._save()
                 await self._move_limit()
-                due = _now() + CHECKPOINT_S
+                due = now_s() + CHECKPOINT_S
+        if self._looks.verifies and not self._stopping.is_set():
+            await self._save()
+            self._verified = await self._looks.verify(*self._read_back())
+
+    async def _look_at_canary(self) -> None:
+        await self._save()
+        reason = await self._looks.look_at_canary(*self._read_back(), self.feed.answered)
+        if reason is not None:
+            self._pause_by(PausedBy.CANARY, reason)
+        self._room.set()
+
+    def _read_back(self) -> tuple[Cluster, RowsFile, Path, asyncio.Event]:
+        """Return what a read-back goes by; an earlier life may have given the result its name already."""
+        partial, named = self._folder.partial, self._tools.data.result(self.operation.id)
+        return self._cluster, self._opened(), partial if partial.exists() else named, self._stopping
 
     def _raise_fault(self) -> None:
         if self.feed.fault is not None:
@@ -263,6 +303,9 @@ class Runner:
             cancelling=self._wish is Wish.CANCEL,
             resultname=operation.resultname,
             modified=operation.last_modify_time,
+            approval=operation.approval,
+            canary_passed=self._looks.bar is None,
+            verifyname=operation.verifyname,
         )
 
     # --- holds: what ends by itself ----------------------------------------------------------------------
@@ -295,7 +338,7 @@ class Runner:
         self._reach.shrink()
         if self._wish is Wish.PAUSE:
             self._holds.clear()
-            return await self._become(State.PAUSED, PausedBy.PERSON, "paused by a person")
+            return await self._become(State.PAUSED, *self._pause)
         return await self._become(self.operation.state, self.operation.paused_by, self.operation.message)
 
     async def _settle_flight(self, *, final: bool) -> None:
@@ -339,7 +382,11 @@ class Runner:
         await self._publish()
         if self._order.dry_run and not cut_off:
             await self._keeper.on_disk(self._draw_plan)
-        await self._become(State.CANCELLED if cut_off else _outcome(self.feed.counts))
+        if self._verified is not None:
+            name = await self._keeper.publish_verify(self.operation)
+            self.operation = replace(self.operation, verifyname=name)
+        outcome = State.CANCELLED if cut_off else _outcome(self.feed.counts)
+        await self._become(outcome, message=self._verified)
         await self._close()
 
     def _draw_plan(self) -> None:
@@ -439,17 +486,3 @@ def _outcome(counts: Counts) -> State:
     if counts.done < counts.total:
         return State.CANCELLED
     return State.SUCCEEDED if counts.ok == counts.total else State.PARTIAL
-
-
-async def _next(event: asyncio.Event) -> None:
-    event.clear()
-    await event.wait()
-
-
-async def _end(task: asyncio.Future[Any]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

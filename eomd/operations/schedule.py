@@ -14,11 +14,12 @@ from typing import cast
 
 from eomd.errors import NotFoundError, QueueFullError, WrongStateError
 from eomd.evt.cluster import Cluster
-from eomd.model import ACTIONS, Operation, PausedBy, State
+from eomd.model import ACTIONS, Approval, Operation, PausedBy, State
 from eomd.operations.absent import AbsentCluster
 from eomd.operations.board import Board
-from eomd.operations.runner import Runner, Wish
+from eomd.operations.runner import Runner
 from eomd.operations.tools import Tools
+from eomd.operations.wish import BY_A_PERSON, Wish
 from eomd.storage.checkpoint import Checkpoint
 from eomd.storage.files import OperationFolder
 
@@ -43,6 +44,8 @@ class Schedule:
         self._absent: dict[str, AbsentCluster] = {}
         #: clusters whose operations are just moved to another pool
         self._moving: dict[str, asyncio.Lock] = {}
+        #: held by whoever decides about an operation that waits for approval
+        self.deciding = asyncio.Lock()
         self._draining = False
 
     @property
@@ -60,13 +63,19 @@ class Schedule:
     def room(self, kept_free: float) -> int:
         """Return how many more may wait so that this share of the queue stays free; one at least may."""
         most = self._tools.rules.queued_operations_max
-        return max(0, max(1, int(most * (1 - kept_free))) - self.queued)
+        return max(0, max(1, int(most * (1 - kept_free))) - self._waiting)
 
     def check_room(self) -> None:
         """Raises QueueFullError while `limits.queued_operations` wait."""
         most = self._tools.rules.queued_operations_max
-        if self.queued >= most:
+        if self._waiting >= most:
             raise QueueFullError(f"limits.queued_operations = {most} operations wait already")
+
+    @property
+    def _waiting(self) -> int:
+        """How many wait for their turn, or for a second person."""
+        undecided = (r.operation.state is State.AWAITING_APPROVAL for r in self._runners.values())
+        return self.queued + sum(undecided)
 
     def add(self, operation: Operation, folder: OperationFolder, checkpoint: Checkpoint) -> None:
         """Take an admitted operation, new or found at start."""
@@ -77,7 +86,7 @@ class Schedule:
         if checkpoint.cancelling:
             self._start(runner)
             runner.stop(Wish.CANCEL)
-        elif operation.state is not State.PAUSED or operation.paused_by not in _PERSONAL:
+        elif operation.state is not State.AWAITING_APPROVAL and operation.paused_by not in _PERSONAL:
             self._queue(runner)
 
     def _find_pool(self, name: str) -> Cluster:
@@ -117,16 +126,16 @@ class Schedule:
 
     async def pause(self, operation: int) -> Operation:
         """Stop between requests and stay so until a person resumes. Raises WrongStateError."""
-        runner = self._find(operation, "pause")
+        runner = self.find(operation, "pause")
         if await self._stop(runner, Wish.PAUSE):
             return runner.view()
         self._unqueue(runner)
-        await runner.rest(State.PAUSED, PausedBy.PERSON, "paused by a person")
+        await runner.rest(State.PAUSED, *BY_A_PERSON)
         return runner.view()
 
     async def resume(self, operation: int) -> Operation:
         """Go on with a paused operation; one held by its cluster or the disk goes on by itself."""
-        runner = self._find(operation, "resume")
+        runner = self.find(operation, "resume")
         if runner.operation.paused_by in _PERSONAL and (task := self._tasks.get(operation)):
             # it shows before the ledger has been told
             await asyncio.wait({task}, timeout=runner.patience_s)
@@ -137,7 +146,9 @@ class Schedule:
 
     async def cancel(self, operation: int) -> Operation:
         """End an operation; rows not sent are named so in its result."""
-        runner = self._find(operation, "cancel")
+        runner = self.find(operation, "cancel")
+        if runner.operation.state is State.AWAITING_APPROVAL and await self._give_up(operation):
+            return runner.view()
         await self._stop(runner, Wish.CANCEL)
         if operation not in self._tasks and not runner.operation.state.ended:
             # it did not run, or had come to rest by the time it heard
@@ -146,7 +157,33 @@ class Schedule:
             await self._stop(runner, Wish.CANCEL)
         return runner.view()
 
-    def _find(self, operation: int, action: str) -> Runner:
+    async def _give_up(self, operation: int) -> bool:
+        """End an operation that waits for approval. False where it was decided in between."""
+        async with self.deciding:
+            runner = self.find(operation, "cancel")
+            if runner.operation.state is not State.AWAITING_APPROVAL:
+                return False
+            message = "cancelled before anybody approved it"
+            await self.end_waiting(runner, State.CANCELLED, message, runner.operation.approval)
+        return True
+
+    async def release(self, runner: Runner, approval: Approval) -> Operation:
+        """Let an operation have its turn that has waited for approval."""
+        await runner.decide(State.QUEUED, None, approval)
+        self._queue(runner)
+        return runner.view()
+
+    async def end_waiting(
+        self, runner: Runner, state: State, message: str, approval: Approval | None
+    ) -> Operation:
+        """End an operation that has waited for approval; nothing of it was sent."""
+        await runner.decide(state, message, approval)
+        del self._runners[runner.operation.id]
+        self._board.remove(runner.operation.id)
+        return runner.view()
+
+    def find(self, operation: int, action: str) -> Runner:
+        """Raises NotFoundError where it is not in hand, WrongStateError where its state forbids it."""
         runner = self._runners.get(operation)
         if runner is None:
             ended = self._board.find(operation)

@@ -22,7 +22,7 @@ from eomd.model import ACTIONS, Counts, Kind, Operation, Order, RowStatus
 from eomd.operations.accounts import open_account, reading, refusal
 from eomd.operations.admission import Filled, Origin
 from eomd.operations.board import Board
-from eomd.operations.derivation import Desire, name_order, name_source
+from eomd.operations.derivation import Desire, check_named, name_order, name_source
 from eomd.operations.derived_rows import fill_again
 from eomd.operations.intake import Intake
 from eomd.operations.lineage import Lineage
@@ -80,6 +80,7 @@ class Settling:
         async with await self._lineage.family(await self._find(operation)):
             settled = await self._find(operation)
             if verdict is Verdict.SEND_AGAIN:
+                check_named(desire, settled.order, self._tools.rules.approval)
                 await self._check_intake(settled)
             count, batch = await self._in_thread(self._decide, settled, rows, verdict)
             settled = await self._record(settled, count, verdict)
@@ -129,7 +130,7 @@ class Settling:
     async def _send_again(self, operation: Operation, batch: int, desire: Desire) -> Operation:
         kind = f"{Kind.AGAIN}-{batch}"
         child = await self._lineage.child(operation.id, kind)
-        if child is not None:
+        if child is not None and not await self._lineage.free_rejected(child):
             return child
         order = name_order(operation.order, desire)
         fill = partial(self._fill, operation, batch, order)

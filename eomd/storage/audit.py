@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select
 
-from eomd.storage.schema import Schema, format_time, storable
+from eomd.storage.schema import EPOCH, Schema, format_time, parse_time, storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,25 @@ def add(connection: Connection, schema: Schema, entries: Sequence[AuditEntry]) -
     there = set(connection.execute(select(table.c.entry).where(table.c.entry.in_(wanted))).scalars())
     if missing := [_format(entry) for entry in entries if entry.entry not in there]:
         connection.execute(insert(table), missing)
+
+
+def of_subject(connection: Connection, schema: Schema, subject: str) -> list[AuditEntry]:
+    """Return what was done to a subject, oldest first."""
+    table = schema.audit
+    query = select(table).where(table.c.subject == subject).order_by(table.c.time)
+    return [_parse(row) for row in connection.execute(query).mappings()]
+
+
+def _parse(row: Mapping[Any, Any]) -> AuditEntry:
+    return AuditEntry(
+        time=parse_time(row["time"]) or EPOCH,
+        who=row["who"],
+        action=row["action"],
+        subject=row["subject"],
+        detail=json.loads(row["detail"]),
+        address=row["address"],
+        entry=row["entry"],
+    )
 
 
 def _format(entry: AuditEntry) -> dict[str, str]:

@@ -18,6 +18,7 @@ from eomd.durable import write_atomically
 from eomd.errors import FolderDamagedError, NewerFormatError
 from eomd.model import (
     OK_STATUSES,
+    Approval,
     Counts,
     Duplicates,
     Mode,
@@ -27,6 +28,7 @@ from eomd.model import (
     PausedBy,
     RowStatus,
     State,
+    Verify,
 )
 
 FORMAT = 1
@@ -80,6 +82,7 @@ def _parse_order(fields: dict[str, Any]) -> Order:
         eids=tuple(fields.pop("eids")),
         mode=Mode(mode) if mode else None,
         duplicates=Duplicates(fields.pop("duplicates")),
+        verify=Verify(fields.pop("verify", Verify.NONE)),
         **fields,
     )
 
@@ -108,10 +111,18 @@ class Checkpoint:
     #: the result's name, once there is one
     resultname: str | None = None
     modified: datetime | None = None
+    #: operations of late that changed the same, when it was handed in
+    repeats: tuple[int, ...] = ()
+    #: None where no second person is needed
+    approval: Approval | None = None
+    #: the first rows are as they should be, or a person has let the others go on
+    canary_passed: bool = False
+    verifyname: str | None = None
 
     def save(self, path: Path) -> None:
         fields = asdict(self) | {
             "format": FORMAT,
+            "approval": self.approval.format() if self.approval else None,
             "state": self.state.value,
             "modified": self.modified.isoformat() if self.modified else None,
         }
@@ -128,6 +139,8 @@ class Checkpoint:
                 paused_by=PausedBy(paused_by) if paused_by else None,
                 statuses=statuses,
                 modified=datetime.fromisoformat(modified) if modified else None,
+                repeats=tuple(fields.pop("repeats", ())),
+                approval=Approval.parse(approval) if (approval := fields.pop("approval", None)) else None,
                 **fields,
             )
 
@@ -169,4 +182,7 @@ def compose_operation(operation: int, manifest: Manifest, checkpoint: Checkpoint
         sourcename=f"{operation}-source.csv",
         resultname=checkpoint.resultname,
         logname=f"{operation}-log.txt",
+        repeats=checkpoint.repeats,
+        approval=checkpoint.approval,
+        verifyname=checkpoint.verifyname,
     )

@@ -20,14 +20,14 @@ from eomd.durable import sync_folder, write_atomically
 from eomd.errors import FolderInUseError
 from eomd.free_space import free_space
 
-_STORED = re.compile(r"([1-9][0-9]{0,17})-(source\.csv|result\.csv|log\.txt)")
+_STORED = re.compile(r"([1-9][0-9]{0,17})-(source\.csv|result\.csv|log\.txt|verify\.csv)")
 _UPLOAD = re.compile(r"upload-[0-9a-f-]{36}\.csv")
 _STAGING = ".staging-"
 _PRIVATE = 0o750
 
 
 def parse_stored_name(name: str) -> int | None:
-    """Return the operation's id that a source's, result's or log's name holds; None for any other name."""
+    """Return the operation's id that the name of one of its files holds; None for any other name."""
     match = _STORED.fullmatch(name)
     return int(match[1]) if match else None
 
@@ -42,6 +42,8 @@ class OperationFolder:
         self.source = path / "source.csv"
         self.checkpoint = path / "checkpoint.json"
         self.partial = path / "partial.csv"
+        #: of a read-back under way
+        self.verify = path / "verify.csv"
         self.summary = path / "summary.json"
         #: what a person has decided about uncertain rows
         self.settlement = path / "settlement.npz"
@@ -198,6 +200,9 @@ class DataFolder:
 
     def log(self, operation: int) -> Path:
         return self.files / f"{operation}-log.txt"
+
+    def verify(self, operation: int) -> Path:
+        return self.files / f"{operation}-verify.csv"
 
     def upload(self, name: str) -> Path | None:
         """Return the path of an upload by its name; None where the name is not an upload's."""

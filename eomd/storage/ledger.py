@@ -242,6 +242,10 @@ class Ledger:
         """Note who did what."""
         await self._link.write(lambda c: audit.add(c, self._schema, entries))
 
+    async def audit_of(self, subject: str) -> list[AuditEntry]:
+        """Return what was done to a subject such as `operation 12`, oldest first."""
+        return await self._link.read(lambda c: audit.of_subject(c, self._schema, subject))
+
     async def put_incidents(self, installation: str, changed: Sequence[Incident]) -> None:
         """Write incidents of an installation over what stands there of them."""
         await self._link.write(lambda c: incidents.put(c, self._schema, installation, changed))

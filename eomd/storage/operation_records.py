@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from eomd.model import (
     STATE_OF_STATUS,
     UNLIMITED,
+    Approval,
     Counts,
     Duplicates,
     Grants,
@@ -25,6 +26,7 @@ from eomd.model import (
     Order,
     PausedBy,
     State,
+    Verify,
 )
 from eomd.storage.schema import EPOCH, format_time, parse_time, storable
 
@@ -59,6 +61,11 @@ class NewOperation:
     change_hash: str | None = None
     #: ids below are taken by files of an older database
     minimum_id: int = 1
+    #: operations of late that changed the same
+    repeats: tuple[int, ...] = ()
+    #: None where no second person is needed
+    approval: Approval | None = None
+    message: str | None = None
     parent: int | None = None
     kind: str | None = None
     state: State = State.QUEUED
@@ -78,6 +85,8 @@ class OperationChange:
     #: None leaves the one that is there
     resultname: str | None
     time: datetime
+    approval: Approval | None = None
+    verifyname: str | None = None
 
     @classmethod
     def of(cls, operation: Operation) -> OperationChange:
@@ -93,6 +102,8 @@ class OperationChange:
             counts=operation.counts,
             resultname=operation.resultname,
             time=operation.last_modify_time,
+            approval=operation.approval,
+            verifyname=operation.verifyname,
         )
 
     def format(self) -> dict[str, Any]:
@@ -106,6 +117,8 @@ class OperationChange:
             "counts": {each.name: getattr(self.counts, each.name) for each in fields(Counts)},
             "resultname": self.resultname,
             "time": self.time.isoformat(),
+            "approval": self.approval.format() if self.approval else None,
+            "verifyname": self.verifyname,
         }
 
     @classmethod
@@ -120,6 +133,8 @@ class OperationChange:
             counts=Counts(**values["counts"]),
             resultname=values["resultname"],
             time=datetime.fromisoformat(values["time"]),
+            approval=Approval.parse(values["approval"]) if values.get("approval") else None,
+            verifyname=values.get("verifyname"),
         )
 
 
@@ -207,6 +222,9 @@ def operation_values(new: NewOperation, operation: int) -> dict[str, Any]:
         "idempotency_key": hash_key(new.idempotency_key) if new.idempotency_key is not None else None,
         "content_hash": new.content_hash,
         "change_hash": new.change_hash,
+        "repeats": json.dumps(new.repeats) if new.repeats else None,
+        "message": _message(new.message),
+        "approval": _approval(new.approval),
         "create_time": now,
         "last_modify_time": now,
     }
@@ -216,10 +234,20 @@ def change_values(change: OperationChange) -> dict[str, Any]:
     """Return a change's columns of `eom_operation`."""
     return {
         "paused_by": str(change.paused_by) if change.paused_by else None,
-        "message": storable(change.message)[:MESSAGE_CHARACTERS_MAX] if change.message else None,
+        "message": _message(change.message),
+        "approval": _approval(change.approval),
+        "verifyname": change.verifyname,
         "last_modify_time": format_time(change.time),
         **count_values(change.counts),
     }
+
+
+def _message(text: str | None) -> str | None:
+    return storable(text)[:MESSAGE_CHARACTERS_MAX] if text else None
+
+
+def _approval(approval: Approval | None) -> str | None:
+    return None if approval is None else json.dumps(approval.format())
 
 
 def count_values(counts: Counts) -> dict[str, int]:
@@ -242,6 +270,9 @@ def admitted(new: NewOperation, operation: int) -> Operation:
         original_name=new.original_name,
         sourcename=source_name(operation),
         logname=log_name(operation),
+        repeats=new.repeats,
+        approval=new.approval,
+        message=new.message,
     )
 
 
@@ -268,6 +299,9 @@ def _own(row: Row, zone: tzinfo) -> Operation:
         kind=row[OWN + "kind"],
         original_name=_text(row[OWN + "original_name"]),
         removed_time=parse_time(row[OWN + "removed_time"]),
+        repeats=tuple(json.loads(row[OWN + "repeats"] or "[]")),
+        approval=Approval.parse(json.loads(said)) if (said := row[OWN + "approval"]) else None,
+        verifyname=_name(row[OWN + "verifyname"]),
         sourcename=_name(row["sourcename"]),
         resultname=_name(row["resultname"]),
         logname=_name(row["logname"]),
@@ -310,6 +344,9 @@ def _conf(order: Order, filename: str) -> dict[str, Any]:
         "duplicates": order.duplicates,
         "dry_run": order.dry_run,
         "only_if_unchanged": order.only_if_unchanged or None,
+        "canary_rows": order.canary_rows or None,
+        "canary_wait": order.canary_wait or None,
+        "verify": order.verify if order.verify is not Verify.NONE else None,
     }
     return {name: value for name, value in conf.items() if value is not None}
 
@@ -339,6 +376,9 @@ def _order(conf: Mapping[str, Any], operatorid: object, description: str, operat
         duplicates=_word(Duplicates, conf.get("duplicates")) or Duplicates.ALLOW,
         dry_run=conf.get("dry_run") is True,
         only_if_unchanged=conf.get("only_if_unchanged") is True,
+        canary_rows=_integer(conf.get("canary_rows"), 0),
+        canary_wait=conf.get("canary_wait") is True,
+        verify=_word(Verify, conf.get("verify")) or Verify.NONE,
         description=description,
         operatorid=_integer(operatorid, 0),
         operatorname=_text(operatorname),

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 VERSION_TABLE = "eom_alembic_version"
 #: the newest of `migrations/versions/`
-HEAD = "0004"
+HEAD = "0005"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -86,6 +86,7 @@ def _operation(metadata: MetaData) -> Table:
         Column("parent", Integer),
         *_columns(String, "uuid", "installation", "cluster", "model", "order_json", "original_name"),
         *_columns(String, "paused_by", "message", "kind", "idempotency_key", "content_hash", "change_hash"),
+        *_columns(String, "repeats", "approval", "verifyname"),
         *_columns(String, "create_time", "last_modify_time", "removed_time"),
     )
 

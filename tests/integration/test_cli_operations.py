@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,33 @@ def test_a_lower_role_sees_its_own_and_is_told_what_to_add(site: Site, role: Rol
 
 def test_a_named_operator_is_asked_for_as_named(site: Site) -> None:
     assert listed(site, Role.OPERATOR, "--operatorid", str(OTHER)) == ([2], "")
+
+
+def run(site: Site, role: Role, *arguments: str) -> subprocess.CompletedProcess[str]:
+    where = ["--url", f"http://127.0.0.1:{site.port}", "--token", site.tokens[role]]
+    command = [sys.executable, "-m", "eomd", "operations", *arguments, *where]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_second_person_decides_and_fetches_the_evidence(tmp_path: Path) -> None:
+    modify = {**CONFIG, "mode": "inc", "amount": 5, "eids": [1001], "wait_s": 0}
+    with open_site(tmp_path, {"fish": "127.0.0.1:1:1"}, approval={"clusters": ["fish"]}) as site:
+        for _ in range(2):
+            assert site.hand_in(modify).data["state"] == "awaiting_approval"
+        nobody = run(site, Role.APPROVER, "reject", "1", "--reason", "wrong file")
+        assert (nobody.returncode, "operatorid: is missing" in nobody.stderr) == (1, True)
+        person = ("--operatorid", "8", "--operatorname", "王")
+        rejected = run(site, Role.APPROVER, "reject", "1", "--reason", "wrong file", *person)
+        assert (rejected.returncode, rejected.stdout) == (0, "operation 1 is rejected\n")
+        approved = run(site, Role.APPROVER, "approve", "2", "--reason", "agreed", *person)
+        assert approved.returncode == 0, approved.stderr
+        place = tmp_path / "evidence.zip"
+        fetched = run(site, Role.APPROVER, "evidence", "1", "-o", str(place))
+        assert fetched.returncode == 0, fetched.stderr
+        with zipfile.ZipFile(place) as archive:
+            assert json.loads(archive.read("approval.json"))["decision"]["reason"] == "wrong file"
+        early = run(site, Role.APPROVER, "evidence", "2", "-o", str(tmp_path / "early.zip"))
+        assert (early.returncode, (tmp_path / "early.zip").exists()) == (1, False)
 
 
 def test_the_refusal_itself_says_what_to_add(site: Site) -> None:

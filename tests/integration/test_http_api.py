@@ -78,7 +78,8 @@ def held(site: Site, **config: Any) -> int:
         ("GET", "/nowhere", None, "", 404, "NOT_FOUND"),
         ("POST", "/nowhere", b"x" * 100_000, "", 404, "NOT_FOUND"),
         ("POST", "/operations/1/undo", b"", "", 404, "NOT_FOUND"),
-        ("POST", "/operations/1/approve", b"{}", "", 404, "NOT_FOUND"),
+        ("POST", "/operations/1/approve", b"{}", "", 403, "FORBIDDEN"),
+        ("GET", "/operations/1/evidence", None, "", 403, "FORBIDDEN"),
         ("DELETE", "/query", None, "", 405, "METHOD_NOT_ALLOWED"),
         ("BREW", "/query", None, "", 405, "METHOD_NOT_ALLOWED"),
         ("HEAD", "/query", None, "", 405, ""),
@@ -118,7 +119,7 @@ def test_a_bad_file_names_its_problems_and_leaves_nothing(site: Site) -> None:
 
 
 def test_all_problems_of_a_config_are_told(site: Site) -> None:
-    answer = site.hand_in({"mode": "add", "verify": "all", "eids": []})
+    answer = site.hand_in({"mode": "add", "verify": "some", "eids": []})
     assert (answer.status, answer.error) == (400, "INVALID_CONFIG")
     fields = {problem["field"] for problem in answer.data["problems"]}
     assert fields == {"mode", "verify", "eids", "cluster", "operatorid", "operatorname"}
@@ -284,6 +285,9 @@ def test_pause_resume_and_cancel(site: Site) -> None:
         ("GET", "/queryoperationsbyoperatorid", Role.APPROVER),
         ("GET", "/operations/1", Role.VIEWER),
         ("POST", "/operations/1/pause", Role.OPERATOR),
+        ("POST", "/operations/1/approve", Role.APPROVER),
+        ("POST", "/operations/1/reject", Role.APPROVER),
+        ("GET", "/operations/1/evidence", Role.APPROVER),
         ("GET", "/clusters", Role.VIEWER),
         ("PATCH", "/clusters/fish", Role.ADMIN),
         ("GET", "/nosdata", Role.VIEWER),

@@ -309,7 +309,7 @@ def test_an_identical_modify_is_refused_and_an_identical_query_is_not(home: Home
             await admit(life, drops.claim("c.csv", CONTENT, order("dec")))
             await admit(life, drops.claim("d.csv", lines(users(50)), QUERY))
             await admit(life, drops.claim("d.csv", lines(users(50)), QUERY))
-            await admit(life, drops.claim("e.csv", CONTENT, INC, confirm_repeat=True))
+            await admit(life, drops.claim("e.csv", CONTENT, order("inc", confirm_repeat=True)))
             await admit(life, drops.claim("f.csv", CONTENT, order("inc", dry_run=True)))
             assert nothing_staged(life)
 

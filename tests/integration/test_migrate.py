@@ -258,6 +258,23 @@ def test_a_migration_cut_off_in_its_middle_is_finished(home):
     }
 
 
+def test_a_ledger_without_second_looks_gains_their_columns_and_keeps_its_audit(home):
+    migrate(home.settings())
+    for column in ("repeats", "approval", "verifyname"):
+        home.execute(f"ALTER TABLE eom_operation DROP COLUMN {column}")
+    home.execute("DROP INDEX ix_eom_audit_subject" + " ON eom_audit" * (home.kind == "mysql"))
+    home.execute("DROP TRIGGER eom_audit_no_update")
+    home.execute("UPDATE eom_alembic_version SET version_num = '0003'")
+    words = [
+        "add to the table eom_operation the columns repeats, approval, verifyname (nullable)",
+        "create an index on eom_audit (subject)",
+        "let nobody change or remove rows of eom_audit",
+    ]
+    assert pending_migrations(home.settings()) == words
+    assert migrate(home.settings()) == words
+    assert pending_migrations(home.settings()) == []
+
+
 def test_a_ledger_without_incidents_gains_their_table(home):
     migrate(home.settings())
     home.execute("DROP TABLE eom_incident")

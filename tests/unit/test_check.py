@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from eomd.cli.check import find_hints
 from eomd.config import Settings
 
@@ -19,19 +17,9 @@ def test_defaults_are_not_remarked_on() -> None:
     assert hints() == []
 
 
-@pytest.mark.parametrize(
-    ("table", "key", "value"),
-    [
-        ("approval", "rows", 1000),
-        ("modify", "refuse_repeats", True),
-    ],
-)
-def test_a_setting_that_nothing_acts_on_yet_is_named(table: str, key: str, value: object) -> None:
-    assert hints(**{table: {key: value}}) == [f"[{table}] {key}: has no effect in this version"]
-
-
 def test_settings_in_force_are_not_remarked_on() -> None:
     assert hints(watchdog={"heartbeat_s": 0.1}, auth={"enabled": False}, limits={"rows": 5}) == []
+    assert hints(modify={"refuse_repeats": True}, approval={"rows": 1000}) == []
     assert hints(inbox={"quiet_s": 1.0}) == []
 
 

@@ -15,7 +15,6 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 import eomd
-from eomd.cli.check import IDLE
 from eomd.cli.main import COMMANDS, HIDDEN, cli
 from eomd.config import SYSTEM_DATA_DIR
 from eomd.config_live import TAKES, Takes
@@ -150,23 +149,6 @@ def test_it_is_told_which_keys_wait_for_a_restart() -> None:
     waiting = dict.fromkeys(spans(up[0]), Takes.UP) | dict.fromkeys(spans(server[0]), Takes.SERVER)
     assert waiting == {key: needed for key, needed in TAKES.items() if needed is not Takes.RELOAD}
     assert rest[1] == "at once"
-
-
-def test_settings_without_effect_are_marked() -> None:
-    marked = {
-        f"{name[1:-1]}.{key}"
-        for name in OF_MODELS
-        if not name.startswith("[inbox.recipes")
-        for key, cells in documented_settings(name).items()
-        if cells[1].startswith("later")
-    }
-    idle = {
-        f"{name.partition('.')[0]}.{key}"
-        for name in IDLE
-        for key in OF_MODELS[f"[{name.partition('.')[0]}]"].model_fields
-        if name.partition(".")[2] in ("", key)
-    }
-    assert marked == idle
 
 
 # --- commands.md

@@ -12,6 +12,7 @@ EDGES = {
     (State.AWAITING_APPROVAL, State.QUEUED),
     (State.AWAITING_APPROVAL, State.REJECTED),
     (State.AWAITING_APPROVAL, State.CANCELLED),
+    (State.AWAITING_APPROVAL, State.FAILED),
     (State.RUNNING, State.PAUSED),
     (State.RUNNING, State.SUCCEEDED),
     (State.RUNNING, State.PARTIAL),

@@ -27,7 +27,7 @@ from eomd.model import Duplicates, Mode, Model, Order, State
 
 QUERY = {"cluster": "fish", "eids": [1001, 1002], "operatorid": 7, "operatorname": "li"}
 MODIFY = {**QUERY, "mode": "inc"}
-LATER_FIELDS = ["only_if_unchanged", "confirm_repeat", "canary_rows", "canary_wait", "verify"]
+LATER_FIELDS = ["only_if_unchanged"]
 
 
 def problems(model: Any, value: Any) -> dict[str, str]:
@@ -43,8 +43,9 @@ def test_a_query_becomes_an_order() -> None:
 
 
 def test_a_modify_becomes_an_order() -> None:
-    order = validate(ModifyConfig, {**MODIFY, "amount": 5, "dry_run": True}).order()
+    order = validate(ModifyConfig, {**MODIFY, "amount": 5, "dry_run": True, "confirm_repeat": True}).order()
     assert (order.model, order.mode, order.amount, order.dry_run) == (Model.MODIFY, Mode.INC, 5, True)
+    assert order.confirm_repeat
 
 
 @pytest.mark.parametrize("eids", [[1001, 1002], "1001,1002", " 1001 , 1002 ", ["1001", "1002"]])
@@ -197,8 +198,12 @@ def test_dry_run_is_a_truth_value(dry_run: object) -> None:
 
 
 def test_fields_of_a_nested_config_are_named_by_themselves() -> None:
-    found = problems(ModifyHandIn, {"config": {**MODIFY, "verify": "all"}, "sourcenam": "x"})
-    assert found == {"verify": "unknown field", "sourcename": "is missing", "sourcenam": "unknown field"}
+    found = problems(ModifyHandIn, {"config": {**MODIFY, "only_if_unchanged": True}, "sourcenam": "x"})
+    assert found == {
+        "only_if_unchanged": "unknown field",
+        "sourcename": "is missing",
+        "sourcenam": "unknown field",
+    }
 
 
 def parameters(model: Any, /, **arguments: str) -> Any:

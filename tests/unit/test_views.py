@@ -27,9 +27,11 @@ def test_an_operation_has_exactly_the_documented_fields() -> None:
         "note": "inc_1001,1002",
         "description": "", "operatorid": 2**60, "operatorname": "李", "dry_run": False, "parent": None,
         "state": "running", "status": 2, "executed": 0, "handleres": 0, "paused_by": None, "repeats": [],
+        "approval": None,
         "rows": {"total": 10, "done": 4, "ok": 3, "failed": 1, "uncertain": 0},
         "rows_per_s": 350000.0, "eta_s": 2.0, "message": None,
         "sourcename": "12-source.csv", "resultname": None, "logname": "12-log.txt",
+        "verifyname": None,
         "create_time": "2026-01-02T03:04:05.000678+00:00",
         "last_modify_time": "2026-01-02T03:04:05.000678+00:00",
     }  # fmt: skip

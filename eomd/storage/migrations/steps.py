@@ -27,6 +27,9 @@ EXACT = String(128).with_variant(mysql.VARCHAR(128, charset="ascii", collation="
 #: MySQL: the key is too long, or a TEXT; an adopted column may be so, and the index only makes things faster
 _UNINDEXABLE = (1071, 1170)
 
+#: MySQL: no right to it, or not while a binary log is written
+_NO_TRIGGERS = (1142, 1227, 1370, 1419)
+
 _log = logging.getLogger(__name__)
 
 
@@ -119,6 +122,46 @@ class AddIndex:
             return False
         indexed = [index["column_names"] for index in looking.get_indexes(self.table.name)]
         return any(_lower(names)[: len(self.columns)] == list(self.columns) for names in indexed)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendOnly:
+    """Triggers that let nobody change or remove what stands in a table.
+
+    A user of MySQL without the right to make triggers is warned, and goes without.
+    """
+
+    table: str
+
+    def missing(self, connection: Connection) -> str | None:
+        return f"let nobody change or remove rows of {self.table}" if self._absent(connection) else None
+
+    def apply(self, connection: Connection) -> None:
+        for deed in self._absent(connection):
+            try:
+                connection.exec_driver_sql(self._statement(connection, deed))
+            except DBAPIError as error:
+                if error.orig is None or error.orig.args[0] not in _NO_TRIGGERS:
+                    raise
+                _log.warning("%s is not protected from changes: this user may make no triggers", self.table)
+                return
+
+    def _absent(self, connection: Connection) -> list[str]:
+        query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        if connection.dialect.name == "mysql":
+            query = "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+        there = set(connection.exec_driver_sql(query).scalars())
+        return [deed for deed in ("UPDATE", "DELETE") if self._name(deed) not in there]
+
+    def _name(self, deed: str) -> str:
+        return f"{self.table}_no_{deed.lower()}"
+
+    def _statement(self, connection: Connection, deed: str) -> str:
+        said = f"'{self.table} is only ever appended to'"
+        begun = f"CREATE TRIGGER {self._name(deed)} BEFORE {deed} ON {self.table}"
+        if connection.dialect.name == "mysql":
+            return f"{begun} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = {said}"
+        return f"{begun} BEGIN SELECT RAISE(ABORT, {said}); END"
 
 
 def _lower(names: list[str | None]) -> list[str]:
