@@ -1,8 +1,9 @@
-"""Reading the counters of some users beside a running operation: a block at a time, answered in memory."""
+"""Reading the counters of some users beside what operations do: a block at a time, answered in memory."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,3 +56,12 @@ class Reading:
             await cluster.detach(self, 0.0)
         # answers that come while it leaves do not turn a person's word round
         return self._answered.is_set() and not stopping.is_set()
+
+
+async def read_values(cluster: Cluster, eids: tuple[int, ...], users: U64) -> Reading:
+    """Ask for the counters of users: uint64[n]. What is not answered within the reply's time is PENDING."""
+    reading = Reading(users, eids, 0)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(cluster.settings.reply_timeout_s):
+            await reading.run(cluster, asyncio.Event())
+    return reading

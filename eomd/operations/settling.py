@@ -26,7 +26,7 @@ from eomd.operations.derivation import Desire, check_named, name_order, name_sou
 from eomd.operations.derived_rows import fill_again
 from eomd.operations.intake import Intake
 from eomd.operations.lineage import Lineage
-from eomd.operations.lookup import Reading, read_values
+from eomd.operations.reading import Reading, read_values
 from eomd.operations.story import tell
 from eomd.operations.tools import Tools
 from eomd.operations.uncertain import UncertainRows, collect, decide, knows_after, recount
