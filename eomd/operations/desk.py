@@ -219,9 +219,17 @@ class Desk:
         """Return (the operation that comes of another one in this way, whether this call made it)."""
         child, created = await self.derivation.derive(kind, operation, desire)
         if created:
-            detail = {"child": child.id, "rows": child.counts.total, "note": child.order.note}
-            await self.audit.note(caller, kind.value, f"operation {operation}", detail)
+            await self._note_child(caller, kind.value, operation, child, {})
         return child, created
+
+    async def _note_child(
+        self, caller: Caller, action: str, parent: int, child: Operation, detail: Mapping[str, Any]
+    ) -> None:
+        """Put into the audit what made a child, of the parent and of the child."""
+        made = {"child": child.id, "rows": child.counts.total, "note": child.order.note}
+        born = {"parent": parent, "note": child.order.note, "repeats": child.repeats}
+        deeds = [(f"operation {parent}", {**made, **detail}), (f"operation {child.id}", {**born, **detail})]
+        await self.audit.note_all(caller, action, deeds)
 
     async def uncertain(self, operation: int, offset: int, limit: int) -> dict[str, Any]:
         """Return uncertain rows with what the cluster has now, as `Settling.show`."""
@@ -232,8 +240,10 @@ class Desk:
     ) -> tuple[Operation, bool]:
         """Decide about uncertain rows; return (the operation, or what sends them again, anything decided)."""
         settled, count = await self.settling.settle(operation, rows, verdict, desire)
-        if count:
-            detail = {"as": verdict.word, "rows": count, "operation": settled.id}
+        detail = {"as": verdict.word, "rows": count}
+        if count and verdict is Verdict.SEND_AGAIN:
+            await self._note_child(caller, "settle", operation, settled, detail)
+        elif count:
             await self.audit.note(caller, "settle", f"operation {operation}", detail)
         return settled, count > 0
 

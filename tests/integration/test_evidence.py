@@ -119,6 +119,21 @@ def test_what_is_not_there_any_more_is_named(tmp_path: Path, fish: SimulatedClus
         assert site.get("/operations/1/evidence", Role.OPERATOR).status == 403
 
 
+def test_of_what_carries_out_a_plan_the_plan_stands_in_it_too(tmp_path: Path, fish: SimulatedCluster) -> None:
+    modify = {**CONFIG, "mode": "inc", "amount": 5, "eids": [1001], "dry_run": True}
+    with open_site(tmp_path, {"fish": fish}) as site:
+        plan = site.hand_in(modify, b"100000000\n").data["id"]
+        made = site.request("POST", f"/operations/{plan}/commit", role=Role.OPERATOR).data["id"]
+        site.ended(made)
+        files = fetch(site, made)
+    assert {"plan/source.csv", "plan/result.csv", "plan/operation.json"} <= set(files)
+    assert json.loads(files["plan/operation.json"])["id"] == plan
+    [planned, committed] = json.loads(files["plan/audit.json"])
+    assert (planned["action"], committed["detail"]["child"]) == ("hand_in", made)
+    [commit] = json.loads(files["audit.json"])
+    assert (commit["action"], commit["detail"]["parent"]) == ("commit", plan)
+
+
 # --- the audit
 
 
