@@ -81,7 +81,15 @@ def test_no_file_of_another_operation_is_fetched(
         assert holder.request("GET", f"/download?name={operations[other][name]}").status == 403
 
 
-@pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
+def test_no_report_of_another_operation_s_read_back_is_fetched(site: Site, holder: Holder) -> None:
+    modify = {**CONFIG, "mode": "inc", "amount": 1, "verify": "all"}
+    own = site.hand_in({**modify, "eids": [1001]}).data["verifyname"]
+    other = site.hand_in({**modify, "eids": [1001, 1002]}).data["verifyname"]
+    assert holder.request("GET", f"/download?name={own}").status == 200
+    assert holder.request("GET", f"/download?name={other}").status == 403
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume", "commit", "retry", "undo"])
 def test_nobody_acts_on_another_operation(
     holder: Holder, operations: dict[str, dict[str, Any]], action: str
 ) -> None:
