@@ -292,7 +292,9 @@ def test_a_result_is_read_with_the_longest_line_that_was_taken(
             page = await life.desk.rows(query.id, None, 0, 10)
             assert [row[1] for row in page["rows"]] == [long, long, "x"]
             assert (await life.desk.summary(query.id))["statuses"] == {"OK": 2, "NO_SUCH_USER": 1}
-            download = await life.desk.open_download(f"{query.id}-result.csv", failed_only=True, bom=False)
+            download = await life.desk.open_download(
+                f"{query.id}-result.csv", CALLER, failed_only=True, bom=False
+            )
             source = life.rooms.context.download_source(download)
             await source.open()
             failed = b"".join([piece async for piece in source.pieces(0, source.size)])

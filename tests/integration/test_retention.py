@@ -60,7 +60,7 @@ async def there(life: Life, operation: Operation) -> list[bool]:
     found = []
     for name in names(operation):
         try:
-            await life.desk.open_download(name)
+            await life.desk.open_download(name, CALLER)
         except GoneError as error:
             assert error.removed is not None
             found.append(False)
@@ -123,7 +123,7 @@ async def there_or_missing(life: Life, operation: Operation) -> list[bool]:
     found = []
     for name in names(operation):
         try:
-            await life.desk.open_download(name)
+            await life.desk.open_download(name, CALLER)
         except (GoneError, NotFoundError):
             found.append(False)
         else:
