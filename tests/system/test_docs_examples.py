@@ -19,6 +19,8 @@ set -eu
 curl() { command curl -sS --max-time 60 "$@" && echo; }
 """
 
+PASSWORD = "a-long-word-for-li"
+
 
 @pytest.fixture
 def running(world: World) -> World:
@@ -52,7 +54,11 @@ def answers(world: World, folder: Path, script: str) -> list[Any]:
 def put_in(script: str, world: World) -> str:
     """Put this world's address and ids into an example."""
     script = script.replace("http://127.0.0.1:8600", f"http://127.0.0.1:{world.port}")
-    return script.replace("operations/12", "operations/1").replace("12-result.csv", "1-result.csv")
+    return (
+        script.replace("operations/12", "operations/1")
+        .replace("12-result.csv", "1-result.csv")
+        .replace("operations/13", "operations/2")
+    )
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
@@ -67,13 +73,23 @@ def test_the_readmes_calls_work(running: World, tmp_path: Path, page: str) -> No
     assert lines[:2] == ["userid,status,detail,1001_before,1001_after", "1,OK,,0,5"]
 
 
+def log_in(script: str) -> str:
+    """Put a user, the password and the word of the session into an example."""
+    word = """'"$(curl -b jar $EOMD/session | sed 's/.*"xsrf_token": *"\\([^"]*\\)".*/\\1/')"'"""
+    added = f"echo {PASSWORD} | eomd user add li --role operator --operator 7 --operator-name Li >/dev/null\n"
+    return added + script.replace('"password": "…"', f'"password": "{PASSWORD}"').replace(
+        "X-XSRF-Token: …", f"X-XSRF-Token: {word}"
+    )
+
+
 def test_the_calls_on_the_apis_page_work(running: World, tmp_path: Path) -> None:
     token = running.run("token", "add", "tests", "--role", "admin").stdout.strip()
     script = put_in("".join(fences(read("docs/http-api.md"), "sh")), running).replace("eomd_…", token)
     upload = f"""'"$(cd {running.data}/files && ls upload-*.csv)"'"""
     before, comment, after = script.partition("upload-….csv")
-    found = answers(running, tmp_path, before + comment + after.replace("upload-….csv", upload))
-    calls = script.count("curl ") - script.count("/download") - script.count("/events")
+    whole = log_in(before + comment + after.replace("upload-….csv", upload))
+    found = answers(running, tmp_path, whole)
+    calls = script.count("curl ") - sum(map(script.count, ("/download", "/events", "/evidence")))
     assert len(found) == calls
     assert {answer.get("error") for answer in found} == {None, "WRONG_STATE"}
     assert (tmp_path / "players-result.csv").read_bytes().startswith(b"\xef\xbb\xbfuserid,")
