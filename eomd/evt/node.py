@@ -250,9 +250,9 @@ class Node:
     def _prove(self, connection: Connection, latency_s: float) -> None:
         """Believe that the node works: a connection made after the last failure got an answer."""
         self._unproven.discard(connection)
+        self._barren = 0
         if connection.opened_s >= self._failed_s:
             self._backoff.reset()
-            self._barren = 0
         before_s = latency_s if self._latency_s is None else self._latency_s
         self._latency_s = before_s + LATENCY_WEIGHT * (latency_s - before_s)
         if not connection.flight.requests:

@@ -1,4 +1,4 @@
-"""How much of one round of the loop goes into rows, however many connections have some to send or to read.
+"""How much of one round of the loop goes into a cluster's rows, however many connections have some.
 
 Everything else that the server does takes several rounds: the shorter they are, the sooner it is answered.
 """
@@ -13,7 +13,7 @@ SHIFT_S_MAX = 0.0005
 
 
 class Shift:
-    """Shared by all who work on one loop's rows. Who comes first in a round always has time."""
+    """Shared by all connections of a cluster. Who comes first in a round always has time."""
 
     def __init__(self) -> None:
         self._over = True
