@@ -1,0 +1,17 @@
+export default {
+  progress: "{done} of {total} rows",
+  rate: "{rate} rows/s",
+  eta: "{time} left",
+  problemLine: "Line",
+  problemColumn: "Column",
+  problemValue: "Value",
+  problemReason: "Reason",
+  problemsShown: "{shown} of {total} problems shown",
+  problemsSave: "Save as a list",
+  wholeRow: "whole line",
+  asTable: "As a table",
+  chartTime: "Time",
+  chartRange: "Range",
+  chartCount: "{name}, rows",
+  tryAgain: "Try again",
+};

@@ -1,0 +1,3 @@
+export default {
+  title: "集群与健康",
+};

@@ -1,0 +1,17 @@
+export default {
+  progress: "{done} / {total} 行",
+  rate: "{rate} 行/秒",
+  eta: "剩余 {time}",
+  problemLine: "行",
+  problemColumn: "列",
+  problemValue: "值",
+  problemReason: "原因",
+  problemsShown: "共 {total} 个问题，显示 {shown} 个",
+  problemsSave: "下载问题清单",
+  wholeRow: "整行",
+  asTable: "以表格查看",
+  chartTime: "时间",
+  chartRange: "区间",
+  chartCount: "{name}，行数",
+  tryAgain: "重试",
+};

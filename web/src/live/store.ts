@@ -1,0 +1,149 @@
+/**
+ * How everything stands, told by one stream (GET /events) for the whole page.
+ *
+ * A break is met by coming back, sooner or later as live/backoff says. The server restarting is such a break: a
+ * PAUSE_MS long the page only says that it waits. At each connection the unfinished operations are asked for, because
+ * the stream tells of operations only as they change.
+ */
+import { computed, reactive, readonly } from "vue";
+
+import { addressOf, get } from "../api/client";
+import { getOperation, listOperations } from "../api/operations";
+import { loadSession } from "../api/session";
+import type { Cluster, Health, LedgerHealth, Operation, Page } from "../api/types";
+import { pauseMs } from "./backoff";
+import { isUnfinished, learn, UNFINISHED } from "./known";
+
+/** a break shorter than this shows nothing */
+const UNNOTICED_MS = 1_500;
+/** one shorter than this shows as a pause */
+const PAUSE_MS = 12_000;
+/** nothing heard for so long: the connection may be dead without knowing; another one is made */
+const SILENCE_MS = 45_000;
+const LISTED = 200;
+
+export type Link = "connecting" | "live" | "pausing" | "lost";
+
+const state = reactive({
+  link: "connecting" as Link,
+  /** since when nothing has come; null while live */
+  lostAt: null as Date | null,
+  operations: new Map<number, Operation>(),
+  /** null until told */
+  clusters: null as Cluster[] | null,
+  ledger: null as LedgerHealth | null,
+  health: null as Health | null,
+});
+
+let source: EventSource | null = null;
+let attempt = 0;
+let retryTimer: ReturnType<typeof setTimeout> | undefined;
+let silenceTimer: ReturnType<typeof setTimeout> | undefined;
+let breakTimers: ReturnType<typeof setTimeout>[] = [];
+
+/** Begins to follow; does nothing while it does already. */
+export function startLive(): void {
+  if (source === null && retryTimer === undefined) connect();
+}
+
+/** Ends it and forgets everything: somebody else may log in next. */
+export function stopLive(): void {
+  disconnect();
+  clearTimeout(retryTimer);
+  retryTimer = undefined;
+  attempt = 0;
+  endBreak();
+  Object.assign(state, { link: "connecting", operations: new Map(), clusters: null, ledger: null, health: null });
+}
+
+function connect(): void {
+  retryTimer = undefined;
+  const stream = new EventSource(addressOf("/events", { bigint: "string" }));
+  source = stream;
+  const take = (name: string, use: (data: never) => void) =>
+    stream.addEventListener(name, (event) => {
+      hear();
+      use(JSON.parse((event as MessageEvent<string>).data) as never);
+    });
+  stream.onopen = () => {
+    hear();
+    attempt = 0;
+    state.link = "live";
+    endBreak();
+    void catchUp();
+  };
+  stream.onerror = () => void comeBack();
+  take("operation", (operation: Operation) => learn(state.operations, operation));
+  take("clusters", (clusters: Cluster[]) => (state.clusters = clusters));
+  take("ledger", (ledger: LedgerHealth) => (state.ledger = ledger));
+  take("health", (health: Health) => (state.health = health));
+}
+
+function disconnect(): void {
+  clearTimeout(silenceTimer);
+  source?.close();
+  source = null;
+}
+
+async function comeBack(): Promise<void> {
+  disconnect();
+  beginBreak();
+  // the stream does not say why it was refused: somebody may have to log in again
+  const loggedOut = await loadSession().then((session) => session === null, () => false);
+  if (loggedOut || source !== null || retryTimer !== undefined) return;
+  retryTimer = setTimeout(connect, pauseMs(attempt++, Math.random()));
+}
+
+function hear(): void {
+  clearTimeout(silenceTimer);
+  silenceTimer = setTimeout(() => {
+    disconnect();
+    connect();
+  }, SILENCE_MS);
+}
+
+function beginBreak(): void {
+  if (state.lostAt !== null) return;
+  state.lostAt = new Date();
+  const show = (link: Link, afterMs: number) => setTimeout(() => (state.link = link), afterMs);
+  breakTimers = [show("pausing", UNNOTICED_MS), show("lost", PAUSE_MS)];
+}
+
+function endBreak(): void {
+  breakTimers.forEach(clearTimeout);
+  breakTimers = [];
+  state.lostAt = null;
+}
+
+/** Asks for what the stream does not tell by itself: what is unfinished, and what has ended meanwhile. */
+async function catchUp(): Promise<void> {
+  try {
+    const lists = await Promise.all([
+      ...UNFINISHED.map((wanted) => listOperations({ state: wanted, page_size: LISTED })),
+      get<Page<Operation>>("/queryoperationsbyoperatorid", { page_size: 20 }),
+    ]);
+    const listed = lists.flatMap((list) => list.items);
+    const seen = new Set(listed.map(({ id }) => id));
+    const ended = [...state.operations.values()].filter((known) => isUnfinished(known) && !seen.has(known.id));
+    listed.forEach((operation) => learn(state.operations, operation));
+    const looked = await Promise.allSettled(ended.map(({ id }) => getOperation(id)));
+    looked.forEach((look) => look.status === "fulfilled" && learn(state.operations, look.value));
+  } catch {
+    // the stream goes on, and what it tells is right; the next connection asks again
+  }
+}
+
+const newestFirst = computed(() => [...state.operations.values()].sort((a, b) => b.id - a.id));
+const unfinished = computed(() => newestFirst.value.filter(isUnfinished));
+
+export function useLive() {
+  return {
+    live: readonly(state) as Readonly<typeof state>,
+    /** newest first */
+    operations: newestFirst,
+    unfinished,
+    /** Takes in an operation that an answer brought, so that all pages show it at once. */
+    learn: (operation: Operation) => learn(state.operations, operation),
+    titleOf: (cluster: string) => state.clusters?.find(({ name }) => name === cluster)?.title || cluster,
+  };
+}

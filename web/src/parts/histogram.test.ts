@@ -1,0 +1,23 @@
+import { expect, it } from "vitest";
+
+import { rebin } from "./histogram";
+
+it("leaves one histogram as it is", () => {
+  expect(rebin([{ edges: [0, 5, 10], counts: [3, 4] }])).toEqual({ edges: [0n, 5n, 10n], counts: [[3, 4]] });
+});
+
+it("loses no row on the way to the same ranges", () => {
+  const { edges, counts } = rebin([
+    { edges: [0, 100, 200], counts: [3, 4] },
+    { edges: ["9007199254740990", "9007199254740994"], counts: [5] },
+  ]);
+  expect(counts.map((rows) => rows.reduce((a, b) => a + b))).toEqual([7, 5]);
+  expect([edges[0], edges.at(-1)]).toEqual([0n, 9007199254740994n]);
+  expect(edges.length).toBe((counts[0]?.length ?? 0) + 1);
+  expect(counts[1]?.at(-1)).toBe(5);
+});
+
+it("knows what to do where all values are the same", () => {
+  const same = { edges: [7, 7, 7], counts: [0, 9] };
+  expect(rebin([same, same])).toEqual({ edges: [7n, 7n], counts: [[9], [9]] });
+});

@@ -1,0 +1,15 @@
+import { expect, it } from "vitest";
+
+import { problemsAsCsv } from "./problems";
+
+it("writes a list that Excel opens and takes for no formula", () => {
+  const problems = [
+    { line: 2, column: "amount", value: '=1+"x"', reason: "not a number, or too large" },
+    { line: 3, column: null, value: "-5", reason: "two\nlines" },
+  ];
+  expect(problemsAsCsv(problems, ["line", "column", "value", "reason"])).toBe(
+    "\uFEFFline,column,value,reason\r\n" +
+      `2,amount,"'=1+""x""","not a number, or too large"\r\n` +
+      '3,,-5,"two\nlines"\r\n',
+  );
+});

@@ -1,0 +1,117 @@
+/** Which address shows which page. Pages are loaded when they are asked for; who has not logged in is sent to do so. */
+import { createRouter, createWebHistory, type RouteLocationNormalized } from "vue-router";
+import { watch } from "vue";
+
+import { UnreachableError } from "./api/errors";
+import { loadSession, useSession } from "./api/session";
+import type { Role } from "./api/types";
+import { translate } from "./i18n";
+
+declare module "vue-router" {
+  interface RouteMeta {
+    /** of the page's name in the browser's tab */
+    title?: string;
+    /** shown without a session */
+    open?: boolean;
+    /** the least role that the page is for */
+    role?: Role;
+  }
+}
+
+/** One per address that begins with /console/admin/. */
+export const ADMIN_PAGES = ["users", "tokens", "definitions", "recipes", "approval", "audit"] as const;
+
+export const router = createRouter({
+  history: createWebHistory("/"),
+  scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
+  routes: [
+    { path: "/", name: "overview", component: () => import("./pages/OverviewPage.vue"), meta: { title: "overview.title" } },
+    {
+      path: "/console/new",
+      name: "new",
+      component: () => import("./pages/NewOperationPage.vue"),
+      meta: { title: "newOperation.title", role: "operator" },
+    },
+    {
+      path: "/console/operations",
+      name: "history",
+      component: () => import("./pages/HistoryPage.vue"),
+      meta: { title: "history.title" },
+    },
+    {
+      path: "/console/operations/:id(\\d+)",
+      name: "operation",
+      component: () => import("./pages/OperationPage.vue"),
+      props: true,
+      meta: { title: "operation.title" },
+    },
+    {
+      path: "/console/clusters",
+      name: "clusters",
+      component: () => import("./pages/ClustersPage.vue"),
+      meta: { title: "clusters.title" },
+    },
+    {
+      path: "/console/admin",
+      name: "admin",
+      component: () => import("./pages/admin/AdminPage.vue"),
+      redirect: { name: "users" },
+      meta: { role: "admin" },
+      children: [
+        { path: "users", name: "users", component: () => import("./pages/admin/UsersPage.vue"), meta: { title: "admin.users.title" } },
+        { path: "tokens", name: "tokens", component: () => import("./pages/admin/TokensPage.vue"), meta: { title: "admin.tokens.title" } },
+        { path: "definitions", name: "definitions", component: () => import("./pages/admin/DefinitionsPage.vue"), meta: { title: "admin.definitions.title" } },
+        { path: "recipes", name: "recipes", component: () => import("./pages/admin/RecipesPage.vue"), meta: { title: "admin.recipes.title" } },
+        { path: "approval", name: "approval", component: () => import("./pages/admin/ApprovalPage.vue"), meta: { title: "admin.approval.title" } },
+        { path: "audit", name: "audit", component: () => import("./pages/admin/AuditPage.vue"), meta: { title: "admin.audit.title" } },
+      ],
+    },
+    {
+      path: "/console/login",
+      name: "login",
+      component: () => import("./pages/LogInPage.vue"),
+      meta: { title: "logIn.title", open: true },
+    },
+    {
+      path: "/:rest(.*)*",
+      name: "nowhere",
+      component: () => import("./pages/NowherePage.vue"),
+      meta: { title: "shell.notFound", open: true },
+    },
+  ],
+});
+
+const { session } = useSession();
+
+router.beforeEach(async (to) => {
+  if (to.meta.open === true || session.value !== null) return true;
+  try {
+    return (await loadSession()) === null ? logInThenBackTo(to) : true;
+  } catch (error) {
+    // whether somebody is logged in shows when the server is back; until then the page itself says what is wrong
+    if (error instanceof UnreachableError) return true;
+    throw error;
+  }
+});
+
+export function titleOf(route: RouteLocationNormalized): string {
+  return route.meta.title === undefined ? "" : translate(route.meta.title, route.params);
+}
+
+function logInThenBackTo(route: RouteLocationNormalized) {
+  return { name: "login", query: route.fullPath === "/" ? {} : { back: route.fullPath } };
+}
+
+/** Where to go after the log-in: an address of this page alone, whatever somebody has written into the link. */
+export function wayBack(back: unknown): string {
+  if (typeof back !== "string" || !/^\/(?![/\\])/.test(back)) return "/";
+  return router.resolve(back).meta.open === true ? "/" : back;
+}
+
+/** Sends whoever is on a page to the log-in when their session ends. */
+export function watchSession(): void {
+  watch(session, (now) => {
+    const here = router.currentRoute.value;
+    if (now === null && here.meta.open !== true) void router.push(logInThenBackTo(here));
+  });
+}
