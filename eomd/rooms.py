@@ -19,6 +19,7 @@ from eomd.evt.cluster import Cluster, ClusterSettings
 from eomd.evt.codec import load_codec
 from eomd.handlers.access import Access, AccessSettings, Tokens, parse_networks
 from eomd.handlers.answer import encode
+from eomd.handlers.console_files import Console
 from eomd.handlers.context import Context
 from eomd.handlers.metrics import Metrics
 from eomd.handlers.openapi import describe_api
@@ -262,6 +263,7 @@ def _make_context(settings: Settings, desk: Desk, metrics: Metrics, api_socket: 
         upload_mb=settings.limits.upload_mb,
         openapi=cache(lambda: encode(describe_api(make_routes()))),
         commit=commit(),
+        console=Console.read(),
     )
 
 

@@ -1,6 +1,6 @@
 /// <reference types="vitest/config" />
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
@@ -10,13 +10,16 @@ import { ElementPlusResolver } from "unplugin-vue-components/resolvers";
 import { defineConfig, type Plugin } from "vite";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const built = join(here, "../eomd/console");
 
 /** Puts NAME.gz beside each built file: the server compresses nothing itself. */
 function precompress(): Plugin {
+  let built: string;
   return {
     name: "precompress",
     apply: "build",
+    configResolved(config) {
+      built = resolve(config.root, config.build.outDir);
+    },
     closeBundle() {
       for (const entry of readdirSync(built, { recursive: true, withFileTypes: true })) {
         if (entry.isFile()) {
@@ -39,7 +42,8 @@ export default defineConfig(({ command }) => ({
   ],
   define: { __VUE_OPTIONS_API__: true, __VUE_PROD_DEVTOOLS__: false, __VUE_I18N_LEGACY_API__: false },
   build: {
-    outDir: built,
+    // scripts/build-console builds elsewhere and puts it in place as a whole
+    outDir: "../eomd/console",
     emptyOutDir: true,
     // never inlined: the policy lets in no data: address but for pictures
     assetsInlineLimit: 0,

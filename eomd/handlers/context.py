@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from eomd import __version__
 from eomd.handlers.access import Access
+from eomd.handlers.console_files import Console
 from eomd.handlers.download_source import DownloadSource
 from eomd.handlers.metrics import Metrics
 from eomd.handlers.views import HealthView, ReloadView, cluster_view, format_time
@@ -37,6 +38,8 @@ class Context:
     openapi: Callable[[], bytes]
     #: of the source this was built from
     commit: str
+    #: what is sent to browsers
+    console: Console
     #: reads the configuration again
     reload: Callable[[], Awaitable[ReloadView]] = _nothing_to_reload
     started: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -28,8 +28,8 @@ class OpenApiHandler(ApiHandler):
 
 
 def describe_api(routes: Sequence[Route]) -> Schema:
-    """Return the OpenAPI 3.1 document of these routes, the internal ones left out."""
-    described = [route for route in routes if not route.internal]
+    """Return the OpenAPI 3.1 document of these routes, the internal ones and the console's left out."""
+    described = [route for route in routes if not (route.internal or route.console)]
     schemas, components = _collect_schemas(described)
     return {
         "openapi": "3.1.0",

@@ -50,7 +50,7 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path. Answers at the root and under API_PREFIX."""
+    """One path. Answers at the root and, where it is part of the API, under API_PREFIX."""
 
     #: with names in braces: /operations/{id}
     path: str
@@ -60,6 +60,8 @@ class Route:
     arguments: dict[str, Any] = field(default_factory=dict)
     #: for the watchdog alone, through the machine's own socket; not part of the API
     internal: bool = False
+    #: a page or a file of the console, for browsers; not part of the API
+    console: bool = False
 
     @property
     def subject(self) -> Subject | None:
@@ -70,6 +72,6 @@ class Route:
     def pattern(self) -> str:
         """The path as a regular expression for Tornado, with one group per name."""
         body = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
-        if self.internal:
+        if self.internal or self.console:
             return body
         return f"(?:{API_PREFIX})?{body}" if self.path != "/" else f"(?:/|{API_PREFIX}/?)"

@@ -7,6 +7,8 @@ from typing import Any
 from eomd.handlers.base import ApiHandler
 from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, UncertainRequest
 from eomd.handlers.clusters import ClusterHandler, ClustersHandler
+from eomd.handlers.console import ConsoleAssetHandler, ConsoleHandler, ConsolePageHandler
+from eomd.handlers.console_files import ASSETS
 from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
 from eomd.handlers.evidence import EvidenceHandler
@@ -77,7 +79,7 @@ VIEWER, OPERATOR, APPROVER, ADMIN = Role
 def make_routes() -> list[Route]:
     """Return every path that is served."""
     return [*_mis_routes(), *_operation_routes(), *_setup_routes(), *_people_routes(),
-            *_service_routes(), *_internal_routes()]  # fmt: skip
+            *_service_routes(), *_console_routes(), *_internal_routes()]  # fmt: skip
 
 
 def _mis_routes() -> list[Route]:
@@ -323,6 +325,20 @@ def _service_routes() -> list[Route]:
         Route("/metrics", MetricsHandler, {"GET": Method("Prometheus", None, media_type="text/plain")}),
         Route("/openapi.json", OpenApiHandler, {"GET": document}),
         Route("/", RootHandler, {"GET": root, "HEAD": root}),
+    ]
+
+
+def _console_routes() -> list[Route]:
+    """What browsers ask for. The page is the same at each of its addresses, those of web/src/router.ts."""
+
+    def show(path: str, handler: type[ConsoleHandler], summary: str) -> Route:
+        method = Method(summary, None, media_type="text/html")
+        return Route(path, handler, {"GET": method, "HEAD": method}, console=True)
+
+    pages = ("/console", "/console/{page}", "/console/operations/{id}", "/console/admin/{page}")
+    return [
+        *(show(path, ConsolePageHandler, "A page of the console") for path in pages),
+        show(f"/console/{ASSETS}/{{name}}", ConsoleAssetHandler, "A file of the console"),
     ]
 
 

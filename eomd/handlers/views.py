@@ -287,6 +287,8 @@ class RootView(TypedDict):
     version: str
     api: str
     openapi: str
+    #: its address, or how it comes about
+    console: str
 
 
 def format_time(time: datetime) -> str:

@@ -398,7 +398,7 @@ def test_health_tells_parts_to_those_with_a_token(site: Site) -> None:
 
 def test_the_description_and_the_root_are_for_everybody(site: Site) -> None:
     assert site.get("/openapi.json", role=None).json["openapi"].startswith("3.1")
-    assert site.get("/", role=None).data["openapi"] == "/api/v1/openapi.json"
+    assert site.get("/api/v1/", role=None).data["openapi"] == "/api/v1/openapi.json"
     assert site.get("/api/v1", role=None).status == 200
     assert site.request("HEAD", "/", role=None).status == 200
 

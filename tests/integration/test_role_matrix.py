@@ -62,6 +62,16 @@ TABLE: dict[str, tuple[Role | None, bool | str]] = {
     "GET /openapi.json": (NOBODY, True),
     "GET /": (NOBODY, True),
     "HEAD /": (NOBODY, True),
+    "GET /console": (NOBODY, True),
+    "HEAD /console": (NOBODY, True),
+    "GET /console/{page}": (NOBODY, True),
+    "HEAD /console/{page}": (NOBODY, True),
+    "GET /console/operations/{id}": (NOBODY, True),
+    "HEAD /console/operations/{id}": (NOBODY, True),
+    "GET /console/admin/{page}": (NOBODY, True),
+    "HEAD /console/admin/{page}": (NOBODY, True),
+    "GET /console/assets/{name}": (NOBODY, True),
+    "HEAD /console/assets/{name}": (NOBODY, True),
 }
 
 ROUTES = [(f"{method} {route.path}", route.internal) for route in make_routes() for method in route.methods]

@@ -68,5 +68,13 @@ def test_its_units_and_the_configuration_to_start_from_came_along(installed: Ins
     assert all(Path(path).is_relative_to(package) for path in paths)
 
 
+def test_its_console_came_along(installed: Installed) -> None:
+    ask = "from eomd.handlers.console_files import Console; built = Console.read();"
+    ask += "print(built.page is not None, len(built.assets))"
+    built, assets = run(installed.program.with_name("python"), "-P", "-c", ask, cwd=installed.folder).split()
+    assert built == "True", "scripts/build-console has not been run before this test"
+    assert int(assets) > 10
+
+
 def test_its_demo_does_the_main_job(installed: Installed) -> None:
     assert installed.run("demo", "--once", "--batch", "2000").count("2,000 of 2,000 rows OK") == 2

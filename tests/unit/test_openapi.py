@@ -16,7 +16,8 @@ from eomd.handlers.route import API_PREFIX, Route
 from eomd.handlers.routes import make_routes
 
 INTERNAL = [route for route in make_routes() if route.internal]
-ROUTES = [route for route in make_routes() if not route.internal]
+CONSOLE = [route for route in make_routes() if route.console]
+ROUTES = [route for route in make_routes() if not (route.internal or route.console)]
 DOCUMENT = describe_api(make_routes())
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
@@ -102,22 +103,25 @@ def test_a_path_answers_at_the_root_and_under_the_prefix(route: Route) -> None:
     assert not pattern.match(concrete + "x/y")
 
 
-def test_internal_paths_answer_at_one_place_alone() -> None:
-    assert INTERNAL
-    for route in INTERNAL:
-        assert route.path.startswith("/internal/")
+@pytest.mark.parametrize(
+    ("routes", "prefix"), [(INTERNAL, "/internal/"), (CONSOLE, "/console")], ids=["internal", "console"]
+)
+def test_what_is_no_part_of_the_api_answers_at_one_place_alone(routes: list[Route], prefix: str) -> None:
+    assert routes
+    for route in routes:
+        assert route.path.startswith(prefix)
         pattern = re.compile(route.pattern + "$")
         assert pattern.match(route.path)
         assert not pattern.match(API_PREFIX + route.path)
 
 
 def test_no_path_is_served_twice() -> None:
-    for route in ROUTES:
-        concrete = route.path.replace("{id}", "12").replace("{name}", "fish")
-        assert [r.path for r in ROUTES if re.match(r.pattern + "$", concrete)] == [route.path]
+    for route in ROUTES + CONSOLE:
+        concrete = re.sub(r"{\w+}", "12", route.path)
+        assert [r.path for r in ROUTES + CONSOLE if re.match(r.pattern + "$", concrete)] == [route.path]
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+@pytest.mark.parametrize("route", ROUTES + CONSOLE, ids=lambda route: route.path)
 def test_a_handler_has_every_method_of_its_route(route: Route) -> None:
     for name in route.methods:
         assert getattr(route.handler, name.lower()) is not getattr(RequestHandler, name.lower()), name
