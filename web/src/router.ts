@@ -6,6 +6,7 @@ import { UnreachableError } from "./api/errors";
 import { loadSession, useSession } from "./api/session";
 import type { Role } from "./api/types";
 import { translate } from "./i18n";
+import { tellError } from "./shell/tell";
 
 declare module "vue-router" {
   interface RouteMeta {
@@ -25,6 +26,7 @@ export const router = createRouter({
   history: createWebHistory("/"),
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
   routes: [
+    { path: "/console", redirect: { name: "overview" } },
     { path: "/", name: "overview", component: () => import("./pages/OverviewPage.vue"), meta: { title: "overview.title" } },
     {
       path: "/console/new",
@@ -93,6 +95,15 @@ router.beforeEach(async (to) => {
     throw error;
   }
 });
+
+/** A page's file that is not there any more: eomd was updated since this was loaded. Loading anew brings the present one. */
+router.onError(async (error, to) => {
+  const served = await fetch(to.fullPath, { method: "HEAD", cache: "no-store" }).then((answer) => answer.ok, () => false);
+  if (served && isMissingFile(error)) location.assign(to.fullPath);
+  else tellError(served ? error : new UnreachableError());
+});
+
+const isMissingFile = (error: unknown) => error instanceof TypeError && /import|module|preload/i.test(error.message);
 
 export function titleOf(route: RouteLocationNormalized): string {
   return route.meta.title === undefined ? "" : translate(route.meta.title, route.params);
