@@ -75,6 +75,12 @@ export const router = createRouter({
       meta: { title: "logIn.title", open: true },
     },
     {
+      path: "/console/enter",
+      name: "enter",
+      component: () => import("./pages/EnterPage.vue"),
+      meta: { title: "logIn.enter", open: true },
+    },
+    {
       path: "/:rest(.*)*",
       name: "nowhere",
       component: () => import("./pages/NowherePage.vue"),

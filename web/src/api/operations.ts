@@ -1,6 +1,6 @@
 /** Operations: listing, looking at, acting on. */
 import { ask, get, post } from "./client";
-import type { Int, Model, Operation, Page, Rows, State, Summary, Uncertain } from "./types";
+import type { Int, Model, Operation, OperationPage, Rows, State, Summary, Uncertain } from "./types";
 
 export interface OperationFilter {
   operatorid?: Int;
@@ -10,6 +10,8 @@ export interface OperationFilter {
   cluster?: string;
   model?: Model;
   q?: string;
+  /** older than the operation of this id: nothing shifts while new ones come, and `total` is null */
+  before?: number;
   page?: number;
   page_size?: number;
 }
@@ -26,7 +28,7 @@ export interface Operator {
 const at = (id: number | string, what = "") => `/operations/${encodeURIComponent(id)}${what}`;
 
 export const listOperations = (filter: OperationFilter, signal?: AbortSignal) =>
-  get<Page<Operation>>("/queryoperationsbyoperatorid", { ...filter }, signal);
+  get<OperationPage>("/queryoperationsbyoperatorid", { ...filter }, signal);
 
 export const getOperation = (id: number | string, signal?: AbortSignal) => get<Operation>(at(id), {}, signal);
 
@@ -34,7 +36,7 @@ export const getSummary = (id: number, signal?: AbortSignal) => get<Summary>(at(
 
 export const getRows = (
   id: number,
-  page: { status?: string; offset?: number; limit?: number },
+  page: { status?: string; user?: Int; offset?: number; limit?: number },
   signal?: AbortSignal,
 ) => get<Rows>(at(id, "/rows"), page, signal);
 

@@ -28,6 +28,11 @@ export async function logIn(name: string, password: string): Promise<void> {
   keep(await post<Session>("/session", { name, password }));
 }
 
+/** With the code of a one-time link. */
+export async function enter(link: string): Promise<void> {
+  keep(await post<Session>("/session", { link }));
+}
+
 export async function logOut(): Promise<void> {
   await remove("/session");
   keep(null);

@@ -87,6 +87,9 @@ export interface Page<Item> {
   items: Item[];
 }
 
+/** `total` is null where nobody has counted. */
+export type OperationPage = Omit<Page<Operation>, "total"> & { total: number | null };
+
 export interface Rows {
   /** null where nobody has counted them */
   total: number | null;
@@ -313,4 +316,96 @@ export interface Health {
   commit: string;
   started: Time;
   components?: Components;
+}
+
+/** A number per point; null where it is not known. */
+export interface Series {
+  rows_per_s: (number | null)[];
+  latency_ms: (number | null)[];
+}
+
+export interface Activity extends Series {
+  step_s: number;
+  /** the beginning of the first point */
+  start: Time;
+  points: number;
+  clusters: (Series & { name: string; nodes: (Series & { address: string })[] })[];
+}
+
+export interface TimelineEvent {
+  time: Time;
+  /** a state that was entered, an act, or `note` */
+  what: string;
+  /** of an act */
+  who: string | null;
+  text: string | null;
+  by: PausedBy | null;
+  rows: Counts | null;
+  /** the parent it came of, the child that came of it */
+  related: number | null;
+}
+
+/** 0 and nothing: no such limit. */
+export interface ApprovalRules {
+  on: boolean;
+  rows: number;
+  total_amount: Int;
+  largest_amount: Int;
+  clusters: string[];
+  eids: number[];
+  /** `20:00-08:00`, in `time_zone` */
+  hours: string[];
+  time_zone: string;
+  expires_hours: number;
+}
+
+export interface Recipe {
+  /** of the folder */
+  name: string;
+  cluster: string;
+  model: Model;
+  eids: number[];
+  mode: Mode | null;
+  amount: Int | null;
+  duplicates: string | null;
+  dry_run: boolean;
+  confirm_repeat: boolean;
+  canary_rows: number;
+  canary_wait: boolean;
+  verify: string;
+  description: string;
+  operatorid: Int | null;
+  operatorname: string | null;
+}
+
+export interface Recipes {
+  enabled: boolean;
+  path: string;
+  recipes: Recipe[];
+}
+
+export interface AuditEntry {
+  id: Int;
+  time: Time;
+  who: string;
+  action: string;
+  subject: string;
+  detail: Record<string, unknown>;
+  address: string;
+}
+
+export interface Audit {
+  items: AuditEntry[];
+  /** asked for with it, the next page comes; null after the last */
+  before: Int | null;
+}
+
+export interface DiaryEntry {
+  at: Time;
+  what: string;
+  why: string;
+  pid: number | null;
+  /** an exit code; below 0 a signal's number */
+  code: number | null;
+  lived_s: number | null;
 }

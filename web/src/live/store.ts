@@ -2,17 +2,17 @@
  * How everything stands, told by one stream (GET /events) for the whole page.
  *
  * A break is met by coming back, sooner or later as live/backoff says. The server restarting is such a break: a
- * PAUSE_MS long the page only says that it waits. At each connection the unfinished operations are asked for, because
- * the stream tells of operations only as they change.
+ * PAUSE_MS long the page only says that it waits. Each connection begins with the operations in hand; what has ended
+ * while nobody listened, and the latest of those that had ended before, are asked for then.
  */
 import { computed, reactive, readonly } from "vue";
 
-import { addressOf, get } from "../api/client";
+import { addressOf } from "../api/client";
 import { getOperation, listOperations } from "../api/operations";
 import { loadSession } from "../api/session";
-import type { Cluster, Health, LedgerHealth, Operation, Page } from "../api/types";
+import type { Cluster, Health, Incident, LedgerHealth, Operation } from "../api/types";
 import { pauseMs } from "./backoff";
-import { isUnfinished, learn, UNFINISHED } from "./known";
+import { isUnfinished, learn } from "./known";
 
 /** a break shorter than this shows nothing */
 const UNNOTICED_MS = 1_500;
@@ -20,7 +20,8 @@ const UNNOTICED_MS = 1_500;
 const PAUSE_MS = 12_000;
 /** nothing heard for so long: the connection may be dead without knowing; another one is made */
 const SILENCE_MS = 45_000;
-const LISTED = 200;
+/** of those that have ended, asked for at each connection */
+const LATEST = 20;
 
 export type Link = "connecting" | "live" | "pausing" | "lost";
 
@@ -33,6 +34,8 @@ const state = reactive({
   clusters: null as Cluster[] | null,
   ledger: null as LedgerHealth | null,
   health: null as Health | null,
+  /** the newest ten */
+  incidents: null as Incident[] | null,
 });
 
 let source: EventSource | null = null;
@@ -53,7 +56,7 @@ export function stopLive(): void {
   retryTimer = undefined;
   attempt = 0;
   endBreak();
-  Object.assign(state, { link: "connecting", operations: new Map(), clusters: null, ledger: null, health: null });
+  Object.assign(state, { link: "connecting", operations: new Map(), clusters: null, ledger: null, health: null, incidents: null });
 }
 
 function connect(): void {
@@ -70,13 +73,14 @@ function connect(): void {
     attempt = 0;
     state.link = "live";
     endBreak();
-    void catchUp();
   };
   stream.onerror = () => void comeBack();
+  take("operations", ({ items }: { items: Operation[] }) => void catchUp(items));
   take("operation", (operation: Operation) => learn(state.operations, operation));
   take("clusters", (clusters: Cluster[]) => (state.clusters = clusters));
   take("ledger", (ledger: LedgerHealth) => (state.ledger = ledger));
   take("health", (health: Health) => (state.health = health));
+  take("incidents", (incidents: Incident[]) => (state.incidents = incidents));
 }
 
 function disconnect(): void {
@@ -115,22 +119,18 @@ function endBreak(): void {
   state.lostAt = null;
 }
 
-/** Asks for what the stream does not tell by itself: what is unfinished, and what has ended meanwhile. */
-async function catchUp(): Promise<void> {
-  try {
-    const lists = await Promise.all([
-      ...UNFINISHED.map((wanted) => listOperations({ state: wanted, page_size: LISTED })),
-      get<Page<Operation>>("/queryoperationsbyoperatorid", { page_size: 20 }),
-    ]);
-    const listed = lists.flatMap((list) => list.items);
-    const seen = new Set(listed.map(({ id }) => id));
-    const ended = [...state.operations.values()].filter((known) => isUnfinished(known) && !seen.has(known.id));
-    listed.forEach((operation) => learn(state.operations, operation));
-    const looked = await Promise.allSettled(ended.map(({ id }) => getOperation(id)));
-    looked.forEach((look) => look.status === "fulfilled" && learn(state.operations, look.value));
-  } catch {
-    // the stream goes on, and what it tells is right; the next connection asks again
-  }
+/** Takes in what is in hand, and asks for what the stream does not tell: what has ended meanwhile, and the latest. */
+async function catchUp(inHand: Operation[]): Promise<void> {
+  const seen = new Set(inHand.map(({ id }) => id));
+  const ended = [...state.operations.values()].filter((known) => isUnfinished(known) && !seen.has(known.id));
+  inHand.forEach((operation) => learn(state.operations, operation));
+  const asked = await Promise.allSettled([
+    listOperations({ page_size: LATEST }).then(({ items }) => items),
+    ...ended.map(async ({ id }) => [await getOperation(id)]),
+  ]);
+  // what could not be told now is told by the stream as it changes, or at the next connection
+  const told = asked.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+  told.forEach((operation) => learn(state.operations, operation));
 }
 
 const newestFirst = computed(() => [...state.operations.values()].sort((a, b) => b.id - a.id));

@@ -7,5 +7,7 @@ export default {
   missing: "Please fill in name and password.",
   wrong: "Name or password is wrong.",
   wait: "Too many wrong passwords. Try again in {time}, or ask an administrator to unlock you.",
+  enter: "Logging in by link",
+  linkUsed: "This link has been used already, or its time is over.",
   unknownYet: "The server has not reached its ledger yet and cannot tell who you are. Try again in a moment.",
 };
