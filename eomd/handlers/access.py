@@ -186,7 +186,7 @@ class Access:
         address = self.address(request)
         if not self.settings.enabled:
             _refuse_foreign_page(request)
-            return Caller("anybody", Role.ADMIN, address)
+            return Caller("anybody", Role.ADMIN, address, vouches=True)
         own = self.identify_own(request)
         if own is not None:
             return own
@@ -229,7 +229,7 @@ class Access:
         Whether authentication is on makes no difference.
         """
         uid = self._own_uid(request)
-        return None if uid is None else Caller(f"uid {uid}", Role.ADMIN, "local")
+        return None if uid is None else Caller(f"uid {uid}", Role.ADMIN, "local", vouches=True)
 
     def identify_if_possible(self, request: HTTPServerRequest) -> Caller | None:
         """Return who is asking where that can be told."""

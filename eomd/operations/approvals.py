@@ -24,12 +24,14 @@ _DONE = {True: "approved", False: "rejected"}
 
 
 def identify(caller: Caller, operatorid: int | None, operatorname: str | None) -> Operator:
-    """Return who is behind a call: the one that the way in tells, else the one that the caller names.
+    """Return who decides: the person that the way in tells, or whom a caller names that vouches.
 
-    Raises ForbiddenError where the two differ, InvalidConfigError where neither is known.
+    Raises ForbiddenError where the two differ or the caller is no person, InvalidConfigError where nobody is
+    named.
     """
     if operatorid is not None:
         caller = caller.acting_for(Operator(operatorid, operatorname or ""))
+    caller.demand_known()
     if caller.operator is None:
         raise InvalidConfigError([FieldProblem("operatorid", "is missing: who decides must be known")])
     return caller.operator

@@ -31,6 +31,8 @@ class Caller:
     operator: Operator | None = None
     #: the operator was named by the caller, and is not who the caller was identified as
     acting: bool = False
+    #: whom it names is believed where a known person is asked for: this machine's owner; anybody without auth
+    vouches: bool = False
 
     @property
     def who(self) -> str:
@@ -63,6 +65,13 @@ class Caller:
         if self.operator.id != operator.id:
             raise ForbiddenError(f"you are operator {self.operator.id} and cannot act for {operator.id}")
         return self
+
+    def demand_known(self) -> None:
+        """Raises ForbiddenError where nothing but the caller's own word says which person this is."""
+        if not self.vouches and (self.acting or self.operator is None):
+            raise ForbiddenError(
+                "a person decides, known to eomd: log in, or use a token with an operatorid of its own"
+            )
 
     def demand_role(self, role: Role) -> None:
         """Raises ForbiddenError where the role is too low."""

@@ -238,7 +238,11 @@ class Desk:
     async def settle(
         self, operation: int, rows: Sequence[int] | None, verdict: Verdict, desire: Desire, caller: Caller
     ) -> tuple[Operation, bool]:
-        """Decide about uncertain rows; return (the operation, or what sends them again, anything decided)."""
+        """Decide about uncertain rows; return (the operation, or what sends them again, anything decided).
+
+        Raises ForbiddenError for a caller who is no known person, and as `Settling.settle`.
+        """
+        caller.demand_known()
         settled, count = await self.settling.settle(operation, rows, verdict, desire)
         detail = {"as": verdict.word, "rows": count}
         if count and verdict is Verdict.SEND_AGAIN:

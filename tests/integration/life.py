@@ -22,7 +22,7 @@ from eomd.storage.files import DataFolder, OperationFolder
 DEADLINE_S = 120.0
 #: nobody listens there
 NOWHERE = "127.0.0.1:1:1"
-CALLER = Caller("test", Role.ADMIN, "127.0.0.1")
+CALLER = Caller("test", Role.ADMIN, "127.0.0.1", vouches=True)
 FIRST_USER = 100_000_000
 
 

@@ -52,8 +52,8 @@ def test_a_named_operator_is_asked_for_as_named(site: Site) -> None:
     assert listed(site, Role.OPERATOR, "--operatorid", str(OTHER)) == ([2], "")
 
 
-def run(site: Site, role: Role, *arguments: str) -> subprocess.CompletedProcess[str]:
-    where = ["--url", f"http://127.0.0.1:{site.port}", "--token", site.tokens[role]]
+def run(site: Site, token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    where = ["--url", f"http://127.0.0.1:{site.port}", "--token", token]
     command = [sys.executable, "-m", "eomd", "operations", *arguments, *where]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
@@ -63,19 +63,21 @@ def test_a_second_person_decides_and_fetches_the_evidence(tmp_path: Path) -> Non
     with open_site(tmp_path, {"fish": "127.0.0.1:1:1"}, approval={"clusters": ["fish"]}) as site:
         for _ in range(2):
             assert site.hand_in(modify).data["state"] == "awaiting_approval"
-        nobody = run(site, Role.APPROVER, "reject", "1", "--reason", "wrong file")
-        assert (nobody.returncode, "operatorid: is missing" in nobody.stderr) == (1, True)
-        person = ("--operatorid", "8", "--operatorname", "王")
-        rejected = run(site, Role.APPROVER, "reject", "1", "--reason", "wrong file", *person)
+        service, wang = site.tokens[Role.APPROVER], site.make_token("approver", operatorid=8)
+        named = ("--operatorid", "8", "--operatorname", "王")
+        for who in ((), named):
+            nobody = run(site, service, "reject", "1", "--reason", "wrong file", *who)
+            assert (nobody.returncode, "a person decides" in nobody.stderr) == (1, True)
+        rejected = run(site, wang, "reject", "1", "--reason", "wrong file", *named)
         assert (rejected.returncode, rejected.stdout) == (0, "operation 1 is rejected\n")
-        approved = run(site, Role.APPROVER, "approve", "2", "--reason", "agreed", *person)
+        approved = run(site, wang, "approve", "2", "--reason", "agreed")
         assert approved.returncode == 0, approved.stderr
         place = tmp_path / "evidence.zip"
-        fetched = run(site, Role.APPROVER, "evidence", "1", "-o", str(place))
+        fetched = run(site, service, "evidence", "1", "-o", str(place))
         assert fetched.returncode == 0, fetched.stderr
         with zipfile.ZipFile(place) as archive:
             assert json.loads(archive.read("approval.json"))["decision"]["reason"] == "wrong file"
-        early = run(site, Role.APPROVER, "evidence", "2", "-o", str(tmp_path / "early.zip"))
+        early = run(site, service, "evidence", "2", "-o", str(tmp_path / "early.zip"))
         assert (early.returncode, (tmp_path / "early.zip").exists()) == (1, False)
 
 

@@ -83,8 +83,8 @@ def test_everything_there_is_stands_in_it_with_its_sum(tmp_path: Path, fish: Sim
         path = f"/operations/{made['id']}"
         early = site.request("GET", f"{path}/evidence", role=Role.APPROVER)
         assert (early.status, early.error) == (409, "WRONG_STATE")
-        said = {"reason": "好", "operatorid": 8, "operatorname": "王"}
-        assert site.request("POST", f"{path}/approve", json_body=said, role=Role.APPROVER).status == 200
+        wang = site.make_person(8)
+        assert site.request("POST", f"{path}/approve", None, wang, json_body={"reason": "好"}).status == 200
         site.ended(made["id"])
         assert site.get(f"{path}/summary").status == 200
         files = fetch(site, made["id"])

@@ -96,19 +96,22 @@ def test_an_approval_survives_being_written_down(decision: Decision | None) -> N
     assert Approval.parse(approval.format()) == approval
 
 
-def caller(operatorid: int | None = None) -> Caller:
+def caller(operatorid: int | None = None, *, vouches: bool = False) -> Caller:
     operator = None if operatorid is None else Operator(operatorid, "王")
-    return Caller("token x", Role.APPROVER, "127.0.0.1", operator=operator)
+    return Caller("token x", Role.APPROVER, "127.0.0.1", operator=operator, vouches=vouches)
 
 
-def test_who_decides_is_told_by_the_way_in_or_by_the_caller() -> None:
-    assert identify(caller(), 8, "李") == Operator(8, "李")
+def test_who_decides_is_told_by_the_way_in_or_by_whom_is_believed() -> None:
+    assert identify(caller(vouches=True), 8, "李") == Operator(8, "李")
     assert identify(caller(8), None, None) == Operator(8, "王")
     assert identify(caller(8), 8, "李") == Operator(8, "王")
 
 
 def test_nobody_decides_as_somebody_else_or_as_nobody() -> None:
+    for wrong in (caller(7), caller(), caller().acting_for(Operator(8, ""))):
+        with pytest.raises(ForbiddenError):
+            identify(wrong, 8, None)
     with pytest.raises(ForbiddenError):
-        identify(caller(7), 8, None)
-    with pytest.raises(InvalidConfigError):
         identify(caller(), None, "王")
+    with pytest.raises(InvalidConfigError):
+        identify(caller(vouches=True), None, "王")
