@@ -7,7 +7,14 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from eomd.errors import EomdError, FieldProblem, ForbiddenError, InvalidConfigError, UnavailableError
+from eomd.errors import (
+    EomdError,
+    FieldProblem,
+    ForbiddenError,
+    InvalidConfigError,
+    UnavailableError,
+    WrongStateError,
+)
 from eomd.model import Approval, Decision, Operation, Role, State
 from eomd.operations.audit import Audit
 from eomd.operations.board import Board
@@ -48,15 +55,19 @@ class Approvals:
     ) -> Operation:
         """Let an operation run, or end it.
 
-        Raises NotFoundError, WrongStateError, ForbiddenError for the one who handed it in; and
-        LedgerUnavailableError where the audit cannot be written: then nothing is decided.
+        Raises NotFoundError, WrongStateError (also when the time is over), ForbiddenError for the one who
+        handed it in; and LedgerUnavailableError where the audit cannot be written: then nothing is decided.
         """
         action = _ACTIONS[approve]
         async with self._schedule.deciding:
             waiting = self._schedule.find(operation, action).operation
             if person.id == waiting.order.operatorid:
                 raise ForbiddenError(f"operator {person.id} handed it in: another person has to decide")
-            decision = Decision(approve, person.id, person.name, reason, datetime.now(UTC))
+            now = datetime.now(UTC)
+            if _is_due(waiting, now):
+                # the server may just have come back, and nobody has looked yet
+                raise WrongStateError(operation, waiting.state.value, action, "the time to decide is over")
+            decision = Decision(approve, person.id, person.name, reason, now)
             said = {"reason": reason, "operatorid": person.id, "operatorname": person.name}
             await self._audit.write(caller, action, f"operation {operation}", said)
             approval = replace(_asked(waiting), decision=decision)

@@ -6,7 +6,8 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from eomd.errors import ForbiddenError, LedgerUnavailableError, QueueFullError, 
 from eomd.evt.simulator import SimulatedCluster, SimulatorSettings
 from eomd.model import Operation, Role, State
 from eomd.operations.caller import Caller, Operator
+from eomd.storage.checkpoint import Checkpoint
 from eomd.storage.ledger import Ledger
 from tests.integration.http_site import CONFIG, open_site, wait_until
 from tests.integration.life import CALLER, Home, Life, lines, order, until, users
@@ -164,6 +166,27 @@ def test_nobody_deciding_in_time_rejects_it(home: Home) -> None:
             ended = await life.recorded(waiting.id)
             assert (ended.state, ended.message) == (State.REJECTED, "rejected: nobody has decided in time")
         assert [who for who, _, _ in audited(home, "expire")] == ["eomd"]
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_too_late_decides_nothing(home: Home, fish: SimulatedCluster) -> None:
+    async def scenario() -> None:
+        async with home.life() as life:
+            waiting = await life.hand_in(INC, CONTENT)
+        # as after a stand-still over the end of its time
+        checkpoint = Checkpoint.load(life.folder(waiting.id).checkpoint)
+        assert checkpoint.approval is not None
+        over = replace(checkpoint.approval, expires=waiting.create_time)
+        replace(checkpoint, approval=over).save(life.folder(waiting.id).checkpoint)
+        async with home.life() as life:
+            for approve in (True, False):
+                with pytest.raises(WrongStateError):
+                    await decide(life, waiting.id, approve=approve)
+            await life.desk.approvals.expire(datetime.now(UTC))
+            assert (await life.recorded(waiting.id)).state is State.REJECTED
+        assert audited(home, "approve", "reject") == []
+        assert count_applied(fish.state) == {}
 
     asyncio.run(scenario())
 
