@@ -363,6 +363,8 @@ class Operation:
     parent: int | None = None
     #: how it came from its parent: a Kind; None without one, and for an undo that was undone
     kind: str | None = None
+    #: the dry run whose plan it carries out
+    plan: int | None = None
     #: as the operator's machine named the file
     original_name: str = ""
     sourcename: str | None = None

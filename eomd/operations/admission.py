@@ -54,6 +54,8 @@ class Origin(NamedTuple):
     parent: int
     #: a Kind, numbered where there may be several
     kind: str
+    #: the dry run whose plan it carries out
+    plan: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ class Admission:
             minimum_id=data.highest_id + 1,
             parent=manifest.parent,
             kind=manifest.kind,
+            plan=manifest.plan,
             create_time=manifest.create_time,
             state=checkpoint.state,
             message=checkpoint.message,
@@ -223,5 +226,5 @@ def _draw_manifest(
 ) -> Manifest:
     """Return the manifest of a new operation, with a number for the wire that nothing else has."""
     number = secrets.randbelow(2**63 - 1) + 1
-    parent, kind = (origin.parent, origin.kind) if origin else (None, None)
-    return Manifest(hand_in, number, order, rows, original_name, datetime.now(UTC), parent, kind)
+    parent, kind, plan = origin or (None, None, None)
+    return Manifest(hand_in, number, order, rows, original_name, datetime.now(UTC), parent, kind, plan)

@@ -83,7 +83,8 @@ class Derivation:
                 await self._check_undo(holder, place)
             fill = partial(self._fill, kind, parent, order, desire)
             name = name_source(parent, kind)
-            return await self._intake.derive(order, fill, name, Origin(holder.id, place)), True
+            origin = Origin(holder.id, place, parent.id if kind is Kind.COMMIT else None)
+            return await self._intake.derive(order, fill, name, origin), True
 
     async def _place(self, kind: Kind, parent: Operation) -> tuple[Operation, Kind]:
         """Return whose child it becomes, and of which kind: the commit of an undo's plan is the undo."""

@@ -170,8 +170,7 @@ class Desk:
     async def evidence(self, operation: int, caller: Caller) -> Evidence:
         """Collect everything there is of an ended operation. Raises NotFoundError, WrongStateError."""
         shown = await self.operation(operation)
-        parent = None if shown.parent is None else await self.operation(shown.parent)
-        plan = parent if parent is not None and parent.order.dry_run else None
+        plan = None if shown.plan is None else await self.operation(shown.plan)
         evidence = await self.evidence_.collect(shown, plan, caller)
         await self.audit.note(caller, "evidence", f"operation {operation}", {})
         return evidence

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from eomd import __version__
-from eomd.errors import WrongStateError
+from eomd.errors import FolderDamagedError, WrongStateError
 from eomd.model import Operation
 from eomd.operations.caller import Caller
 from eomd.operations.tools import Tools
 from eomd.storage.evidence_zip import Entry, Written, write_zip
 from eomd.storage.ledger import AuditEntry, Ledger
+from eomd.storage.settlement import Settlement
 from eomd.version import commit
 
 SUMS = "SHA256SUMS"
@@ -78,10 +79,18 @@ class EvidenceRoom:
             "verify.csv": (operation.verifyname, data.verify(operation.id)),
             "summary.json": (None, folder.summary),
             "manifest.json": (None, folder.manifest),
+            "plan.json": (None, folder.plan),
         }
         entries = [Entry(under + name, path) for name, (_, path) in named.items() if path.exists()]
         there = {entry.name for entry in entries}
-        return entries, [under + n for n, (known, _) in named.items() if known and under + n not in there]
+        missing = [under + n for n, (known, _) in named.items() if known and under + n not in there]
+        if folder.settlement.exists():
+            try:
+                verdicts = Settlement.load(folder.settlement).format_csv()
+                entries.append(Entry(f"{under}settlement.csv", verdicts))
+            except FolderDamagedError:
+                missing.append(f"{under}settlement.csv")
+        return entries, missing
 
     async def _pieces(self, entries: Sequence[Entry], conclude: Any) -> AsyncGenerator[bytes, None]:
         steps = write_zip(entries, conclude)

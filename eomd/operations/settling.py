@@ -97,9 +97,9 @@ class Settling:
         return found
 
     async def _plan_of(self, operation: Operation) -> Operation | None:
-        if operation.parent is None or operation.kind != Kind.COMMIT:
+        if operation.plan is None:
             return None
-        plan = await self._lineage.find(operation.parent)
+        plan = await self._lineage.find(operation.plan)
         return plan if plan.removed_time is None else None
 
     async def _check_intake(self, operation: Operation) -> None:

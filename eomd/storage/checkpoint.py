@@ -47,6 +47,7 @@ class Manifest:
     create_time: datetime
     parent: int | None = None
     kind: str | None = None
+    plan: int | None = None
 
     def save(self, path: Path) -> None:
         fields = asdict(self) | {"format": FORMAT, "create_time": self.create_time.isoformat()}
@@ -178,6 +179,7 @@ def compose_operation(operation: int, manifest: Manifest, checkpoint: Checkpoint
         message=checkpoint.message,
         parent=manifest.parent,
         kind=manifest.kind,
+        plan=manifest.plan,
         original_name=manifest.original_name,
         sourcename=f"{operation}-source.csv",
         resultname=checkpoint.resultname,

@@ -68,6 +68,7 @@ class NewOperation:
     message: str | None = None
     parent: int | None = None
     kind: str | None = None
+    plan: int | None = None
     state: State = State.QUEUED
     create_time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -219,6 +220,7 @@ def operation_values(new: NewOperation, operation: int) -> dict[str, Any]:
         **count_values(Counts(total=new.rows)),
         "parent": new.parent,
         "kind": new.kind,
+        "plan": new.plan,
         "idempotency_key": hash_key(new.idempotency_key) if new.idempotency_key is not None else None,
         "content_hash": new.content_hash,
         "change_hash": new.change_hash,
@@ -267,6 +269,7 @@ def admitted(new: NewOperation, operation: int) -> Operation:
         last_modify_time=new.create_time,
         parent=new.parent,
         kind=new.kind,
+        plan=new.plan,
         original_name=new.original_name,
         sourcename=source_name(operation),
         logname=log_name(operation),
@@ -297,6 +300,7 @@ def _own(row: Row, zone: tzinfo) -> Operation:
         message=row[OWN + "message"],
         parent=row[OWN + "parent"],
         kind=row[OWN + "kind"],
+        plan=row[OWN + "plan"],
         original_name=_text(row[OWN + "original_name"]),
         removed_time=parse_time(row[OWN + "removed_time"]),
         repeats=tuple(json.loads(row[OWN + "repeats"] or "[]")),

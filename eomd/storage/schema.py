@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 VERSION_TABLE = "eom_alembic_version"
 #: the newest of `migrations/versions/`
-HEAD = "0005"
+HEAD = "0006"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -83,7 +83,7 @@ def _operation(metadata: MetaData) -> Table:
         metadata,
         Column("id", Integer, primary_key=True, autoincrement=False),
         *_columns(BigInteger, "number", "operatorid", "total", "done", "ok", "failed", "uncertain"),
-        Column("parent", Integer),
+        *_columns(Integer, "parent", "plan"),
         *_columns(String, "uuid", "installation", "cluster", "model", "order_json", "original_name"),
         *_columns(String, "paused_by", "message", "kind", "idempotency_key", "content_hash", "change_hash"),
         *_columns(String, "repeats", "approval", "verifyname"),

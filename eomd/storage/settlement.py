@@ -63,6 +63,12 @@ class Settlement:
         np.savez(content, rows=self.rows, verdicts=self.verdicts, batches=self.batches)
         write_atomically(path, content.getvalue())
 
+    def format_csv(self) -> bytes:
+        """Return it for people: row, verdict, and which order to send again, empty where none."""
+        columns = zip(self.rows.tolist(), self.verdicts.tolist(), self.batches.tolist(), strict=True)
+        lines = (f"{row},{Verdict(verdict).word},{batch or ''}" for row, verdict, batch in columns)
+        return "\n".join(["row,settled,batch", *lines, ""]).encode()
+
     @property
     def last_batch(self) -> int:
         return int(self.batches.max(initial=0))

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from ledger_homes import NOON, Home, MariaHome, SqliteHome
 
-from eomd.evt.simulator import SimulatedCluster, SimulatorSettings
+from eomd.evt.simulator import Faults, SimulatedCluster, SimulatorSettings
 from eomd.model import Role
+from eomd.operations.plan import PARTS
 from eomd.storage.evidence_zip import Entry, Written, write_zip
 from eomd.storage.ledger import AuditEntry, Ledger
 from eomd.storage.migrate import migrate
@@ -132,6 +133,50 @@ def test_of_what_carries_out_a_plan_the_plan_stands_in_it_too(tmp_path: Path, fi
     assert (planned["action"], committed["detail"]["child"]) == ("hand_in", made)
     [commit] = json.loads(files["audit.json"])
     assert (commit["action"], commit["detail"]["parent"]) == ("commit", plan)
+
+
+def test_an_undo_holds_the_plan_that_it_was_made_from(tmp_path: Path, fish: SimulatedCluster) -> None:
+    modify = {**CONFIG, "mode": "inc", "amount": 5, "eids": [1001]}
+    with open_site(tmp_path, {"fish": fish}) as site:
+        changed = site.hand_in(modify, b"100000000\n").data["id"]
+        path = f"/operations/{changed}/undo"
+        plan = site.request("POST", path, json_body={"dry_run": True}).data["id"]
+        site.ended(plan)
+        summary = site.get(f"/operations/{plan}/summary").data["plan"]
+        made = site.request("POST", f"/operations/{plan}/commit").data
+        assert made["parent"] == changed
+        site.ended(made["id"])
+        files = fetch(site, made["id"])
+        assert files["plan/result.csv"] == site.data.result(plan).read_bytes()
+        assert json.loads(files["plan/operation.json"])["id"] == plan
+        assert set(json.loads(files["plan/plan.json"])) == {"format", *PARTS}
+        assert len(summary["hash"]) == 64
+        # one that was not planned has none
+        alone = site.request("POST", f"/operations/{made['id']}/undo").data["id"]
+        site.ended(alone)
+        assert [name for name in fetch(site, alone) if name.startswith("plan/")] == []
+
+
+def test_what_was_decided_about_uncertain_rows_stands_in_it(tmp_path: Path) -> None:
+    faults = Faults(no_idempotent=True, close_after=3)
+    content = b"".join(b"%d\n" % user for user in range(1, 101))
+    with (
+        SimulatedCluster(SimulatorSettings(max_rows=10, faults=faults)) as fish,
+        open_site(tmp_path, {"fish": fish}) as site,
+    ):
+        made = site.hand_in({**CONFIG, "mode": "inc", "amount": 5}, content).data
+        path, wang = f"/operations/{made['id']}/settle", site.make_person(8)
+        first = site.get(f"{path}?limit=1").data["items"][0]["row"]
+        for body in ({"rows": [first], "as": "applied"}, {"rows": "all", "as": "not_applied"}):
+            assert site.request("POST", path, headers=wang, json_body=body).status == 200
+        head, *verdicts = fetch(site, made["id"])["settlement.csv"].decode().splitlines()
+        words = [line.split(",")[1] for line in verdicts]
+        assert (head, verdicts[0]) == ("row,settled,batch", f"{first},applied,")
+        assert words[1:] == ["not_applied"] * (made["rows"]["uncertain"] - 1)
+        # one that cannot be read is no reason to hold the rest back
+        site.data.operation(made["id"]).settlement.write_bytes(b"x")
+        files = fetch(site, made["id"])
+        assert json.loads(files["evidence.json"])["missing"] == ["settlement.csv"]
 
 
 # --- the audit

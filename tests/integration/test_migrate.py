@@ -260,7 +260,7 @@ def test_a_migration_cut_off_in_its_middle_is_finished(home):
 
 def test_a_ledger_without_second_looks_gains_their_columns_and_keeps_its_audit(home):
     migrate(home.settings())
-    for column in ("repeats", "approval", "verifyname"):
+    for column in ("repeats", "approval", "verifyname", "plan"):
         home.execute(f"ALTER TABLE eom_operation DROP COLUMN {column}")
     home.execute("DROP INDEX ix_eom_audit_subject" + " ON eom_audit" * (home.kind == "mysql"))
     home.execute("DROP TRIGGER eom_audit_no_update")
@@ -269,6 +269,7 @@ def test_a_ledger_without_second_looks_gains_their_columns_and_keeps_its_audit(h
         "add to the table eom_operation the columns repeats, approval, verifyname (nullable)",
         "create an index on eom_audit (subject)",
         "let nobody change or remove rows of eom_audit",
+        "add to the table eom_operation the columns plan (nullable)",
     ]
     assert pending_migrations(home.settings()) == words
     assert migrate(home.settings()) == words
