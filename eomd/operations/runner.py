@@ -19,12 +19,12 @@ from eomd.model import Approval, Counts, Model, Operation, PausedBy, RowStatus, 
 from eomd.operations.feed import Feed
 from eomd.operations.guard import Guard
 from eomd.operations.holds import Holds
-from eomd.operations.keeper import DISK_LOOK_S, Keeper
+from eomd.operations.keeper import Keeper
 from eomd.operations.partial import Partial
 from eomd.operations.plan import Ground
 from eomd.operations.reach import Reach
+from eomd.operations.reports import Reports
 from eomd.operations.second_look import SecondLook
-from eomd.operations.story import format_counts
 from eomd.operations.tools import Tools
 from eomd.operations.waiting import end, next_time, now_s
 from eomd.operations.window import Segment
@@ -32,8 +32,7 @@ from eomd.operations.wish import BY_A_PERSON, Wish
 from eomd.storage.checkpoint import Checkpoint
 from eomd.storage.csv_writer import ResultHead
 from eomd.storage.files import OperationFolder
-from eomd.storage.recorder import OperationChange
-from eomd.storage.rows_file import RowsFile, disk_errors
+from eomd.storage.rows_file import RowsFile
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +67,7 @@ class Runner:
         self._order, self._total = operation.order, operation.counts.total
         self._cluster, self._tools, self._folder = cluster, tools, folder
         self._keeper = Keeper(folder, tools, self._disk_short)
+        self._reports = Reports(self._keeper, tools)
         self._checkpoint = checkpoint
         self._rows: RowsFile | None = None
         self._reach = Reach(self.feed, cluster, checkpoint)
@@ -81,8 +81,7 @@ class Runner:
         self._room, self._decided, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._cluster_changed = asyncio.Event()
         self.feed.decided = self._decided.set
-        self._moving, self._reporting = asyncio.Lock(), asyncio.Lock()
-        self._reports: set[asyncio.Task[None]] = set()
+        self._moving = asyncio.Lock()
 
     def view(self) -> Operation:
         """Return the operation as it stands this moment."""
@@ -128,7 +127,7 @@ class Runner:
             await self._fail(error)
         finally:
             self._cluster.remove_listener(self._cluster_changed.set)
-            await asyncio.gather(*self._reports)
+            await self._reports.wait()
             self._wish, self._keeper.hurry = Wish.NONE, False
             self._pause = BY_A_PERSON
             self._stopping.clear()
@@ -317,9 +316,7 @@ class Runner:
         """The state follows the holds."""
         held = self._holds.first
         self._show(self._turned(State.PAUSED, *held) if held else self._turned(State.RUNNING, None, None))
-        task = asyncio.get_running_loop().create_task(self._report(self.operation))
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
+        self._reports.tell_soon(self.operation)
 
     # --- ends --------------------------------------------------------------------------------------------
 
@@ -443,7 +440,7 @@ class Runner:
         except (OSError, DiskFullError) as error:
             log.warning("state not kept on disk: %s", error, extra={"operation": operation.id})
         self._show(operation)
-        await self._report(operation)
+        await self._reports.tell(operation)
 
     def _turned(self, state: State, by: PausedBy | None, message: str | None) -> Operation:
         now, counts = datetime.now(UTC), self.feed.counts
@@ -454,31 +451,6 @@ class Runner:
         self.operation = operation
         log.info("operation is %s", operation.state.value, extra={"operation": operation.id})
         self._tools.changed(operation)
-
-    async def _report(self, operation: Operation) -> None:
-        reason = f" ({operation.message})" if operation.message else ""
-        async with self._reporting:
-            story = f"{operation.state.value}{reason}; {format_counts(operation.counts)}"
-            await self._keeper.tell(operation, story)
-            try:
-                await self._record(operation)
-            except (OSError, DiskFullError) as error:
-                # the next state replaces it; an end is told by the next start
-                log.warning("state not in the ledger: %s", error, extra={"operation": operation.id})
-
-    async def _record(self, operation: Operation) -> None:
-        """Tell the ledger; of an end, again as often as neither ledger nor spool has room for it."""
-        while True:
-            try:
-                await self._tools.recorder.record(OperationChange.of(operation))
-                if operation.state.ended:
-                    with disk_errors():
-                        await self._keeper.in_thread(self._folder.ended.touch)
-                return
-            except DiskFullError:
-                if not operation.state.ended or self._keeper.hurry:
-                    raise
-            await asyncio.sleep(DISK_LOOK_S)
 
 
 def _outcome(counts: Counts) -> State:
