@@ -11,6 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import cast
+from weakref import WeakValueDictionary
 
 from eomd.errors import NotFoundError, QueueFullError, WrongStateError
 from eomd.evt.cluster import Cluster
@@ -44,6 +45,8 @@ class Schedule:
         self._absent: dict[str, AbsentCluster] = {}
         #: clusters whose operations are just moved to another pool
         self._moving: dict[str, asyncio.Lock] = {}
+        #: by operation: held while one that rests is started, put into its queue or into another state
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         #: held by whoever decides about an operation that waits for approval
         self.deciding = asyncio.Lock()
         self._draining = False
@@ -126,11 +129,13 @@ class Schedule:
 
     async def pause(self, operation: int) -> Operation:
         """Stop between requests and stay so until a person resumes. Raises WrongStateError."""
-        runner = self.find(operation, "pause")
-        if await self._stop(runner, Wish.PAUSE):
-            return runner.view()
-        self._unqueue(runner)
-        await runner.rest(State.PAUSED, *BY_A_PERSON)
+        async with self._turn(operation):
+            runner = self.find(operation, "pause")
+            if operation not in self._tasks:
+                self._unqueue(runner)
+                await runner.rest(State.PAUSED, *BY_A_PERSON)
+                return runner.view()
+        await self._stop(runner, Wish.PAUSE)
         return runner.view()
 
     async def resume(self, operation: int) -> Operation:
@@ -139,9 +144,10 @@ class Schedule:
         if runner.operation.paused_by in _PERSONAL and (task := self._tasks.get(operation)):
             # it shows before the ledger has been told
             await asyncio.wait({task}, timeout=runner.patience_s)
-        if runner.operation.paused_by in _PERSONAL and operation not in self._tasks:
-            await runner.rest(State.QUEUED, None, None)
-            self._queue(runner)
+        async with self._turn(operation):
+            if runner.operation.paused_by in _PERSONAL and operation not in self._tasks:
+                await runner.rest(State.QUEUED, None, None)
+                self._queue(runner)
         return runner.view()
 
     async def cancel(self, operation: int) -> Operation:
@@ -149,13 +155,19 @@ class Schedule:
         runner = self.find(operation, "cancel")
         if runner.operation.state is State.AWAITING_APPROVAL and await self._give_up(operation):
             return runner.view()
-        await self._stop(runner, Wish.CANCEL)
-        if operation not in self._tasks and not runner.operation.state.ended:
-            # it did not run, or had come to rest by the time it heard
-            self._unqueue(runner)
-            self._start(runner)
-            await self._stop(runner, Wish.CANCEL)
+        if not await self._end(runner):
+            # it had come to rest by the time it heard
+            await self._end(runner)
         return runner.view()
+
+    async def _end(self, runner: Runner) -> bool:
+        """Have an operation cancel itself, for which it must run. False where it came to rest instead."""
+        async with self._turn(runner.operation.id):
+            if runner.operation.id not in self._tasks and not runner.operation.state.ended:
+                self._unqueue(runner)
+                self._start(runner)
+        await self._stop(runner, Wish.CANCEL)
+        return runner.operation.id in self._tasks or runner.operation.state.ended
 
     async def _give_up(self, operation: int) -> bool:
         """End an operation that waits for approval. False where it was decided in between."""
@@ -169,8 +181,9 @@ class Schedule:
 
     async def release(self, runner: Runner, approval: Approval) -> Operation:
         """Let an operation have its turn that has waited for approval."""
-        await runner.decide(State.QUEUED, None, approval)
-        self._queue(runner)
+        async with self._turn(runner.operation.id):
+            await runner.decide(State.QUEUED, None, approval)
+            self._queue(runner)
         return runner.view()
 
     async def end_waiting(
@@ -194,17 +207,18 @@ class Schedule:
             raise WrongStateError(operation, runner.operation.state.value, action)
         return runner
 
+    def _turn(self, operation: int) -> asyncio.Lock:
+        return self._turns.setdefault(operation, asyncio.Lock())
+
     def _unqueue(self, runner: Runner) -> None:
         self._queues.get(runner.operation.order.cluster, OrderedDict()).pop(runner.operation.id, None)
 
-    async def _stop(self, runner: Runner, wish: Wish) -> bool:
-        """Tell a running operation and wait as long as its cluster may take. False where it does not run."""
+    async def _stop(self, runner: Runner, wish: Wish) -> None:
+        """Tell an operation, if it runs, and wait as long as its cluster may take."""
         task = self._tasks.get(runner.operation.id)
-        if task is None:
-            return False
-        runner.stop(wish)
-        await asyncio.wait({task}, timeout=runner.patience_s)
-        return True
+        if task is not None:
+            runner.stop(wish)
+            await asyncio.wait({task}, timeout=runner.patience_s)
 
     async def change_pool(self, name: str) -> None:
         """Let the operations of a cluster go on with the pool that its name stands for now.
