@@ -131,15 +131,15 @@ class Admission:
         return Filled(facts.rows, facts.change_hash)
 
     def _judge(self, folder: OperationFolder, manifest: Manifest) -> Checkpoint:
-        """Return how an operation begins. One that must wait says so in its folder first of all."""
+        """Return how an operation begins, as its folder says first of all."""
         measure = partial(measure_amounts, folder.rows)
         rules = self._tools.rules.approval
         approval = judge(manifest.order, manifest.rows, measure, rules, manifest.create_time)
-        if approval is None:
-            return Checkpoint(State.QUEUED)
-        waiting = Checkpoint(State.AWAITING_APPROVAL, message=describe(approval), approval=approval)
-        waiting.save(folder.checkpoint)
-        return waiting
+        begin = Checkpoint(State.QUEUED)
+        if approval is not None:
+            begin = Checkpoint(State.AWAITING_APPROVAL, message=describe(approval), approval=approval)
+        begin.save(folder.checkpoint)
+        return begin
 
     def _compose(
         self,

@@ -156,12 +156,13 @@ def count_rows(statuses: dict[int, int], total: int) -> Counts:
 
 
 def load_operation(operation: int, manifest: Path, checkpoint: Path) -> tuple[Operation, Checkpoint]:
-    """Return an operation as its folder's files know it; without a checkpoint it is queued.
+    """Return an operation as its folder's files know it.
 
-    Raises OSError, FolderDamagedError, NewerFormatError.
+    Both are there from the start: without a checkpoint nobody can tell whether rows were sent, or somebody is
+    to agree first. Raises OSError, FolderDamagedError, NewerFormatError.
     """
-    known = Checkpoint.load(checkpoint) if checkpoint.exists() else Checkpoint(State.QUEUED)
-    return compose_operation(operation, Manifest.load(manifest), known), known
+    whole, known = Manifest.load(manifest), Checkpoint.load(checkpoint)
+    return compose_operation(operation, whole, known), known
 
 
 def compose_operation(operation: int, manifest: Manifest, checkpoint: Checkpoint) -> Operation:

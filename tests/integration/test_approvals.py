@@ -241,6 +241,19 @@ def test_one_that_a_crash_cut_off_on_its_way_in_waits_too(
     asyncio.run(scenario())
 
 
+def test_one_whose_checkpoint_is_lost_never_runs(home: Home, fish: SimulatedCluster) -> None:
+    async def scenario() -> None:
+        async with home.life() as life:
+            waiting = await life.hand_in(INC, CONTENT)
+        home.data.operation(waiting.id).checkpoint.unlink()
+        async with home.life(errors=["it cannot go on"]) as life:
+            failed = await life.recorded(waiting.id)
+            assert (failed.state, failed.counts.done) == (State.FAILED, 0)
+        assert count_applied(fish.state) == {}
+
+    asyncio.run(scenario())
+
+
 def test_a_dropped_file_waits_and_a_small_one_does_not(home: Home) -> None:
     drops = DropFolder(home.data.path)
 

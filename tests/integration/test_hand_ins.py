@@ -14,6 +14,7 @@ from sql_proxy import SqlProxy
 from eomd.errors import InvalidFileError, KeyReusedError, LedgerUnavailableError, QueueFullError
 from eomd.evt.simulator import SimulatedCluster, SimulatorSettings
 from eomd.model import Mode, Operation, State
+from eomd.storage.checkpoint import Checkpoint
 from eomd.storage.files import OperationFolder
 from tests.integration.life import NOWHERE, Home, Life, lines, order, until, users
 from tests.journal import count_applied
@@ -193,7 +194,7 @@ def test_a_hand_in_cut_off_after_the_ledger_is_completed(tmp_path: Path, fish: S
             operation = await life.hand_in(INC, CONTENT)
         # as if the folder's new name had never reached the disk
         folder = life.folder(operation.id)
-        folder.checkpoint.unlink(missing_ok=True)
+        Checkpoint(State.QUEUED).save(folder.checkpoint)
         folder.path.rename(life.data.operations / f".staging-{operation.uuid}")
         life.data.source(operation.id).rename(life.data.operations / f".staging-{operation.uuid}/source.csv")
         home.clusters["fish"] = fish

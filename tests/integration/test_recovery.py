@@ -92,10 +92,11 @@ def test_a_queued_operation_whose_folder_is_gone_changed_nothing(tmp_path: Path)
     [
         lambda folder: folder.manifest.unlink(),
         lambda folder: folder.manifest.write_bytes(b"\0" * 300),
+        lambda folder: folder.checkpoint.unlink(),
         lambda folder: folder.checkpoint.write_bytes(b""),
         lambda folder: change(folder.checkpoint, state="flying"),
     ],
-    ids=["no-manifest", "zeroed-manifest", "empty-checkpoint", "wrong-state"],
+    ids=["no-manifest", "zeroed-manifest", "no-checkpoint", "empty-checkpoint", "wrong-state"],
 )
 def test_a_damaged_folder_ends_its_operation_and_no_other(
     tmp_path: Path, fish: SimulatedCluster, damage: Callable[[Any], None]
