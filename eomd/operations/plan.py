@@ -28,6 +28,10 @@ PARTS = {
 }
 
 
+#: in the place of a digest: no plan can be made good that was made from two of these
+MOVED = "moved"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """SHA-256, in hex, of each of PARTS."""
@@ -38,6 +42,10 @@ class Plan:
     def hash(self) -> str:
         """One for all of them."""
         return _digest({"format": FORMAT, **self.digests})
+
+    def under(self, conditions: Conditions) -> Plan:
+        """Return the plan as its dry run went, whatever has changed since it began."""
+        return Plan({**self.digests, **conditions.digests})
 
     def save(self, path: Path) -> None:
         write_atomically(path, json.dumps({"format": FORMAT, **self.digests}).encode())
@@ -57,6 +65,31 @@ class Plan:
         return [words for part, words in PARTS.items() if self.digests[part] != now.digests[part]]
 
 
+class Conditions:
+    """What a dry run goes by from its first row to its last, restarts too; what changes on the way shows."""
+
+    def __init__(self, order: Order, kept: Mapping[str, str]) -> None:
+        self._order = order
+        self._settings: ClusterSettings | None = None
+        self._limits: dict[str, object] | None = None
+        #: of `cluster` and `limits` once they are known: as they were at first, MOVED once they were not
+        self.digests = dict(kept)
+
+    def see(self, settings: ClusterSettings, definitions: Mapping[int, EidDefinition]) -> None:
+        """Rows are read from a cluster of these settings, and held against these limits."""
+        if settings is not self._settings:
+            self._settings = settings
+            self._keep("cluster", _digest(_spell(settings)))
+        limits = _limits_of(self._order, definitions)
+        if limits != self._limits:
+            self._limits = limits
+            self._keep("limits", _digest(limits))
+
+    def _keep(self, part: str, digest: str) -> None:
+        if self.digests.setdefault(part, digest) != digest:
+            self.digests[part] = MOVED
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What a plan is made from, besides its cluster."""
@@ -68,7 +101,6 @@ class Ground:
 
     def draw(self, settings: ClusterSettings, definitions: Mapping[int, EidDefinition]) -> Plan:
         """Return the plan as all of it is now. Raises OSError."""
-        limits = {str(eid): asdict(definitions[eid]) for eid in self.order.eids if eid in definitions}
         return Plan(
             {
                 "source": _digest_file(self.source),
@@ -76,9 +108,13 @@ class Ground:
                 "result": _digest_file(self.result),
                 "order": _digest(asdict(self.order)),
                 "cluster": _digest(_spell(settings)),
-                "limits": _digest(limits),
+                "limits": _digest(_limits_of(self.order, definitions)),
             }
         )
+
+
+def _limits_of(order: Order, definitions: Mapping[int, EidDefinition]) -> dict[str, object]:
+    return {str(eid): asdict(definitions[eid]) for eid in order.eids if eid in definitions}
 
 
 def _spell(settings: ClusterSettings) -> dict[str, object]:

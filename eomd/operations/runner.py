@@ -9,19 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from eomd.errors import DiskFullError
 from eomd.evt.cluster import Cluster
-from eomd.model import Approval, Counts, Model, Operation, PausedBy, RowStatus, State
+from eomd.model import (
+    Approval,
+    Counts,
+    EidDefinition,
+    Model,
+    Operation,
+    PausedBy,
+    RowStatus,
+    State,
+)
 from eomd.operations.feed import Feed
 from eomd.operations.guard import Guard
 from eomd.operations.holds import Holds
 from eomd.operations.keeper import Keeper
 from eomd.operations.partial import Partial
-from eomd.operations.plan import Ground
+from eomd.operations.plan import Conditions, Ground
 from eomd.operations.reach import Reach
 from eomd.operations.reports import Reports
 from eomd.operations.second_look import SecondLook
@@ -63,7 +73,8 @@ class Runner:
         tools: Tools,
     ) -> None:
         self.operation = operation
-        self.feed = Feed(operation, checkpoint, tools.definitions, tools.answered)
+        self._conditions = Conditions(operation.order, checkpoint.conditions)
+        self.feed = Feed(operation, checkpoint, self._definitions, tools.answered)
         self._order, self._total = operation.order, operation.counts.total
         self._cluster, self._tools, self._folder = cluster, tools, folder
         self._keeper = Keeper(folder, tools, self._disk_short)
@@ -305,6 +316,7 @@ class Runner:
             approval=operation.approval,
             canary_passed=self._looks.bar is None,
             verifyname=operation.verifyname,
+            conditions=dict(self._conditions.digests),
         )
 
     # --- holds: what ends by itself ----------------------------------------------------------------------
@@ -335,8 +347,18 @@ class Runner:
         self._reach.shrink()
         if self._wish is Wish.PAUSE:
             self._holds.clear()
+            if self._braked_in_vain:
+                await self.tell(self._pause[1])
+                self._keeper.hurry = False
+                return await self._finish()
             return await self._become(State.PAUSED, *self._pause)
         return await self._become(self.operation.state, self.operation.paused_by, self.operation.message)
+
+    @property
+    def _braked_in_vain(self) -> bool:
+        """Whether the brake has nothing to hold back: the rows that were in flight were the last."""
+        last = self.feed.window.written == self._total and not self._looks.verifies
+        return last and self._pause[0] is PausedBy.BRAKE
 
     async def _settle_flight(self, *, final: bool) -> None:
         if self._keeper.partial is None:
@@ -390,8 +412,16 @@ class Runner:
         """Leave on the disk what the plan was made from. Blocks."""
         data, identity = self._tools.data, self.operation.id
         ground = Ground(self._order, data.source(identity), self._folder.rows, data.result(identity))
-        definitions = self._tools.definitions(self._order.cluster)
-        ground.draw(self._cluster.settings, definitions).save(self._folder.plan)
+        definitions = self._definitions(self._order.cluster)
+        plan = ground.draw(self._cluster.settings, definitions)
+        plan.under(self._conditions).save(self._folder.plan)
+
+    def _definitions(self, cluster: str) -> Mapping[int, EidDefinition]:
+        """Return the counters' limits, which a dry run keeps in mind."""
+        found = self._tools.definitions(cluster)
+        if self._order.dry_run:
+            self._conditions.see(self._cluster.settings, found)
+        return found
 
     async def _publish(self) -> None:
         await self._save()

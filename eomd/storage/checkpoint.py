@@ -119,6 +119,8 @@ class Checkpoint:
     #: the first rows are as they should be, or a person has let the others go on
     canary_passed: bool = False
     verifyname: str | None = None
+    #: what a dry run goes by, as digests
+    conditions: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         fields = asdict(self) | {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from children import STRANGERS, derive, outcomes, refused, run, values
 
-from eomd.errors import NotFoundError
+from eomd.errors import NotFoundError, WrongStateError
 from eomd.evt.simulator import Counter, SimulatedCluster, SimulatorSettings
 from eomd.model import VALUE_MAX, VALUE_MIN, Counts, Kind, State
 from eomd.operations.desk import Desire
@@ -116,6 +116,16 @@ async def test_an_undo_is_undone_and_then_its_parent_may_be_undone_again(
         assert second.id not in (first.id, redone.id)
         assert values(fish, rows) == before
         assert "may have been undone again" in await refused(life, Kind.UNDO, redone.id)
+        # what undid it last can be undone, and so on
+        last = await derive(life, Kind.UNDO, second.id)
+        assert values(fish, rows) == after
+        for refuted in (redone.id, first.id):
+            with pytest.raises(WrongStateError):
+                await life.desk.derive(Kind.RETRY, refuted, Desire(), CALLER)
+        third = await derive(life, Kind.UNDO, changed.id)
+        assert third.id not in (first.id, second.id, last.id)
+        assert values(fish, rows) == before
+        assert "may have been undone again" in await refused(life, Kind.UNDO, last.id)
     assert values(fish, rows) == before
 
 

@@ -13,7 +13,7 @@ from children import STRANGERS, derive, outcomes, refused, run, values
 from eomd.evt.simulator import SimulatedCluster, SimulatorSettings
 from eomd.model import Counts, Duplicates, EidDefinition, Kind, Operation, State
 from eomd.operations.desk import Desire
-from tests.integration.life import CALLER, FIRST_USER, Home, Life, lines, users
+from tests.integration.life import CALLER, FIRST_USER, Home, Life, lines, order, users
 from tests.on_loop import on_loop
 
 
@@ -131,6 +131,50 @@ async def test_a_plan_is_not_committed_under_other_limits_or_settings(
     home.pace["reply_timeout_s"] = 2.0
     async with home.life() as life:
         assert (await derive(life, Kind.COMMIT, planned.id)).state is State.SUCCEEDED
+
+
+LOW, NONE = [EidDefinition("fish", 1001, maximum=5)], list[EidDefinition]()
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted"])
+@pytest.mark.parametrize("limits", [[LOW], [LOW, NONE]], ids=["others", "others-for-a-while"])
+@on_loop
+async def test_limits_that_change_while_the_plan_is_made_spoil_it(
+    tmp_path: Path, fish: SimulatedCluster, limits: list[list[EidDefinition]], restarts: bool
+) -> None:
+    home = Home(tmp_path, {"fish": fish}, rows_per_s=4_000)
+    async with home.life() as life:
+        planned = (await life.hand_in(order("inc", dry_run=True), lines(users(12_000), 5))).id
+        for number, changed in enumerate(limits, 1):
+            await life.progress(planned, number * 2_000)
+            await life.desk.put_definitions([], changed, CALLER)
+        if not restarts:
+            await life.progress(planned, 8_000)
+            home.pace["rows_per_s"] = 0
+            life.reconfigure(home.settings())
+            await life.reach(planned)
+            assert "the counters' limits" in await refused(life, Kind.COMMIT, planned)
+            return
+        await life.progress(planned, (len(limits) + 1) * 2_000)
+    home.pace["rows_per_s"] = 0
+    async with home.life() as life:
+        await life.reach(planned)
+        assert "the counters' limits" in await refused(life, Kind.COMMIT, planned)
+
+
+@on_loop
+async def test_a_configuration_that_changes_while_the_plan_is_made_spoils_it(
+    tmp_path: Path, fish: SimulatedCluster
+) -> None:
+    home = Home(tmp_path, {"fish": fish}, rows_per_s=4_000)
+    async with home.life() as life:
+        planned = (await life.hand_in(order("inc", dry_run=True), lines(users(8_000), 5))).id
+        for rows, timeout_s in ((2_000, 3.0), (4_000, 2.0)):
+            await life.progress(planned, rows)
+            home.pace["reply_timeout_s"] = timeout_s
+            life.reconfigure(home.settings())
+        await life.reach(planned)
+        assert "the cluster's configuration" in await refused(life, Kind.COMMIT, planned)
 
 
 @pytest.mark.parametrize("mode", ["inc", "dec", "set"])

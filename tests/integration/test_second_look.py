@@ -327,6 +327,21 @@ def test_the_brake_stops_what_fails_and_a_person_lets_it_go_on(
     asyncio.run(scenario())
 
 
+def test_a_brake_that_trips_on_the_last_rows_leaves_nothing_to_resume(tmp_path: Path) -> None:
+    async def scenario(home: Home) -> None:
+        async with home.life() as life:
+            operation = await life.hand_in(order("inc"), lines([UNKNOWN[0]] * 1_000, 5))
+            ended = await life.reach(operation.id, State.PARTIAL, State.PAUSED)
+            assert "rows failed or are uncertain, over 20.00%" in story(life, operation.id)
+            # all of them are in flight together, unless the machine is very busy
+            assert ended.state is State.PARTIAL or ended.counts.done < 1_000
+
+    # an answer takes so long that the other requests have left by then
+    faults = Faults(latency_ms=300, jitter_ms=500)
+    with SimulatedCluster(SimulatorSettings(max_rows=100, faults=faults)) as fish:
+        asyncio.run(scenario(Home(tmp_path, {"fish": fish}, modify={"brake_failed_share": 0.2})))
+
+
 def test_a_cluster_may_have_a_brake_of_its_own(tmp_path: Path, fish: SimulatedCluster) -> None:
     home = Home(tmp_path, {"fish": fish}, modify={"brake_failed_share": 0.2})
     home.pace["brake_failed_share"] = 0.0
