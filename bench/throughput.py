@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from tests.world import World, open_world
 
 FIRST_USER = 100_000_000
 EIDS = [1001, 1002]
+BASE: dict[str, object] = {"cluster": "fish", "eids": EIDS, "operatorid": 1, "operatorname": "bench"}
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Watch:
 class Run:
     """One measured operation."""
 
+    id: int
     rows: int
     seconds: float
     state: str
@@ -83,6 +86,19 @@ def hand_in(port: int, source: Path, config: dict[str, object]) -> Run:
             connection.send(piece)
     connection.send(tail)
     start = time.perf_counter()
+    return follow(connection, start)
+
+
+def derive(port: int, parent: int, kind: str) -> Run:
+    """Have something made of an operation and wait for its end; the clock starts when it is asked for."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    start = time.perf_counter()
+    connection.request("POST", f"/operations/{parent}/{kind}")
+    return follow(connection, start)
+
+
+def follow(connection: http.client.HTTPConnection, start: float) -> Run:
+    """Wait for the end of the operation that the connection is about to tell of."""
     operation = json.loads(connection.getresponse().read())["data"]
     while operation["state"] in ("queued", "running"):
         connection.request("GET", f"/operations/{operation['id']}")
@@ -90,7 +106,23 @@ def hand_in(port: int, source: Path, config: dict[str, object]) -> Run:
         select.select([], [], [], 0.01)
     seconds = time.perf_counter() - start
     connection.close()
-    return Run(operation["rows"]["total"], seconds, operation["state"])
+    return Run(operation["id"], operation["rows"]["total"], seconds, operation["state"])
+
+
+def give_up(world: World, source: Path, config: dict[str, object]) -> Run:
+    """Return an operation that was cancelled before a row of it was sent."""
+    set_drain(world, True)
+    parked = hand_in(world.port, source, config)
+    world.client.post(f"/operations/{parked.id}/cancel")
+    world.client.wait_for_state(parked.id, "cancelled")
+    set_drain(world, False)
+    return parked
+
+
+def set_drain(world: World, drain: bool) -> None:
+    body = json.dumps({"drain": drain}).encode()
+    answer = world.client.request("PATCH", "/clusters/fish", body, {"Content-Type": "application/json"})
+    assert answer.status == 200, answer.body
 
 
 @contextmanager
@@ -161,12 +193,15 @@ class Bench:
             finally:
                 worlds.close()
 
-    def measure(self, what: str, world: World, source: Path, **config: object) -> None:
-        """Run it `repeat` times and print the median run with the worst of everything else."""
-        base = {"cluster": "fish", "eids": EIDS, "operatorid": 1, "operatorname": "bench", **config}
+    def measure(self, what: str, world: World, source: Path, **config: object) -> list[Run]:
+        """Hand a file in `repeat` times; print as `run`."""
+        return self.run(what, world, [partial(hand_in, world.port, source, BASE | config)] * self.repeat)
+
+    def run(self, what: str, world: World, calls: Sequence[Callable[[], Run]]) -> list[Run]:
+        """Call them one after the other; print the median run with the worst of everything else."""
         before = read_lag(world)
         with watching(world) as watch:
-            runs = [hand_in(world.port, source, base) for _ in range(self.repeat)]
+            runs = [call() for call in calls]
         assert all(run.state == "succeeded" for run in runs), runs
         run = sorted(runs, key=lambda each: each.seconds)[len(runs) // 2]
         health = float(np.percentile(watch.health_ms, 99))
@@ -176,6 +211,22 @@ class Bench:
             f"{max(watch.rss_mb):>7.0f} {health:>7.1f} ms {hold:>5.0f} ms",
             flush=True,
         )
+        return runs
+
+    def derived(self) -> None:
+        with self.world(rows=self.rows) as world:
+            source = write_source(world.folder / "inc.csv", self.rows, 5)
+
+            def children(what: str, kind: str, parents: Sequence[Run]) -> list[Run]:
+                return self.run(what, world, [partial(derive, world.port, each.id, kind) for each in parents])
+
+            plans = self.measure("dry run of inc, 2 EIDs", world, source, mode="inc", dry_run=True)
+            commits = children("commit of its plan", "commit", plans)
+            children("undo of the commit: dec", "undo", commits)
+            puts = self.measure("set, 2 EIDs", world, source, mode="set")
+            children("undo of the set: restore", "undo", puts[-1:])
+            given_up = [give_up(world, source, BASE | {"mode": "inc"}) for _ in range(self.repeat)]
+            children("retry of what was not sent", "retry", given_up)
 
     def plain(self) -> None:
         with self.world(rows=self.rows) as world:
@@ -215,11 +266,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--large", type=int, default=10_000_000)
     parser.add_argument("--repeat", type=int, default=5, help="runs of each, the median is printed")
-    parser.add_argument("--only", choices=["plain", "latency", "single", "memory"])
+    parser.add_argument("--only", choices=["plain", "derived", "latency", "single", "memory"])
     options = parser.parse_args(arguments)
     bench = Bench(options.rows, options.large, options.repeat)
     parts: dict[str, Callable[[], None]] = {
         "plain": bench.plain,
+        "derived": bench.derived,
         "latency": bench.latency,
         "single": bench.single,
         "memory": bench.memory,
