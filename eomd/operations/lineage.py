@@ -78,6 +78,9 @@ class Lineage:
         undo = await self.child(operation.id, Kind.UNDO)
         if undo is None or undo.state is not State.SUCCEEDED:
             return False
+        if undo.counts.total < operation.counts.ok:
+            # of what was uncertain then, some has been settled as applied since
+            return False
         if await self.child(undo.id, Kind.UNDO) is not None:
             return False
         if await self.child(operation.id, f"{Kind.AGAIN}-1") is not None:

@@ -214,3 +214,25 @@ async def test_a_mark_without_its_child_is_completed_by_the_next_click(
         child, _ = await settle(life, parent.id, Verdict.SEND_AGAIN)
         assert (await life.reach(child.id)).counts.total == parent.counts.uncertain
         assert (await life.view(parent.id)).counts.uncertain == 0
+
+
+@on_loop
+async def test_what_is_settled_as_applied_behind_its_undo_does_not_count_as_given_back(
+    home: Home, fish: SimulatedCluster
+) -> None:
+    async with home.life() as life:
+        fish.order(close_after=0)
+        changed = await life.hand_in(order("inc"), lines(ROWS, 5))
+        await life.reach(changed.id, State.SUCCEEDED)
+        # of a connection's requests the sixth is the last, and these have had theirs
+        for word in ({"do": "stop"}, {"do": "start"}, {"close_after": 6}):
+            fish.order(**word)
+        undo, _ = await life.desk.derive(Kind.UNDO, changed.id, Desire(), CALLER)
+        assert (await life.reach(undo.id)).counts.uncertain
+        fish.order(close_after=0)
+        redo, _ = await life.desk.derive(Kind.UNDO, undo.id, Desire(), CALLER)
+        await life.reach(redo.id, State.SUCCEEDED)
+        await settle(life, undo.id, Verdict.APPLIED)
+        # another undo would take these rows' amounts a second time
+        again, created = await life.desk.derive(Kind.UNDO, changed.id, Desire(), CALLER)
+        assert (again.id, created) == (undo.id, False)
