@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from eomd.errors import EomdError
 from eomd.handlers.answer import encode
 from eomd.handlers.base import ApiHandler
 from eomd.model import Operation
@@ -76,6 +77,8 @@ class EventStreamHandler(ApiHandler):
                 task.cancel()
 
     async def _send_news(self, news: list[Operation]) -> bool:
+        if not self._is_welcome():
+            return False
         now = asyncio.get_running_loop().time()
         sent = await self.news(news)
         if sent is None:
@@ -86,6 +89,14 @@ class EventStreamHandler(ApiHandler):
             self._last_sent = now
             self.write(": alive\n\n")
             return await self.push()
+        return True
+
+    def _is_welcome(self) -> bool:
+        """Ask anew who listens: a stream would outlive sessions, tokens and grants that come to their end."""
+        try:
+            self._identify()
+        except EomdError:
+            return False
         return True
 
     async def news(self, operations: list[Operation]) -> bool | None:

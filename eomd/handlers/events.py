@@ -31,6 +31,8 @@ class OperationEventsHandler(EventStreamHandler):
 
     async def news(self, operations: list[Operation]) -> bool | None:
         for operation in operations:
+            if not self.asking().may_see(operation.order):
+                return None
             name = "end" if operation.state.ended else "progress"
             view = operation_view(operation, *self.context.desk.rate(operation.id))
             if not await self.send_event(name, view, _event_id(operation)) or operation.state.ended:

@@ -15,7 +15,7 @@ import pytest
 
 from eomd.model import Role
 from eomd.operations.throttle import FORGET_S, FREE_TRIES, TRIES_MAX, Throttle
-from tests.integration.http_site import Answer, Site, open_site
+from tests.integration.http_site import DEADLINE_S, Answer, Site, open_site
 
 PASSWORD = "kite rain 7 lantern"
 OTHER = "window 3 harbour salt"
@@ -232,3 +232,32 @@ def test_sessions_outlive_the_server(tmp_path: Path) -> None:
     with open_site(tmp_path, {"fish": "127.0.0.1:1:1"}) as second:
         browser.site = second
         assert browser.request("GET", "/session").data["name"] == "user li"
+
+
+@pytest.mark.parametrize("path", ["/events", "/operations/1/events"])
+@pytest.mark.parametrize("end", ["disabled", "logged-out", "grants"])
+def test_a_stream_ends_with_the_right_to_it(site: Site, path: str, end: str) -> None:
+    name, number = f"{end}{len(path)}", 900 + len(path) + len(end)
+    if not site.data.ids():
+        config = {"cluster": "fish", "eids": [1001], "operatorid": 7, "operatorname": "Li"}
+        assert site.hand_in(config).status == 201
+    assert add_user(site, name, number).status == 201
+    browser = Browser(site)
+    assert browser.log_in(name).status == 201
+    connection = site.connect()
+    with closing(connection):
+        connection.request("GET", path, headers={"Cookie": f"eomd_session={browser.cookie}"})
+        stream = connection.getresponse()
+        assert (stream.status, stream.readline()) == (200, b"retry: 2000\n")
+        if end == "disabled":
+            assert change(site, name, disabled=True).status == 200
+        elif end == "logged-out":
+            assert browser.request("DELETE", "/session").status == 200
+        else:
+            assert change(site, name, clusters=["label"]).status == 200
+            if path == "/events":
+                # goes on, and shows what is granted now
+                return
+        deadline = time.monotonic() + DEADLINE_S
+        while stream.readline():
+            assert time.monotonic() < deadline, "the stream goes on"
