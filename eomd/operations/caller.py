@@ -50,12 +50,13 @@ class Caller:
     def sign(self, fields: Any) -> Any:
         """Return a request's fields with the operator filled in, where that is known.
 
-        A person's name is what eomd knows it as, whatever the request says.
+        A person's name is what eomd knows it as, whatever the request says; a person without one is called by
+        number where the request has none either.
         """
         if self.operator is None or not isinstance(fields, dict):
             return fields
         named = {"operatorname": self.operator.name} if self.operator.name else {}
-        first, last = (named, {}) if self.acting else ({}, named)
+        first, last = (named, {}) if self.acting else ({"operatorname": str(self.operator.id)}, named)
         return {"operatorid": self.operator.id, **first, **fields, **last}
 
     def acting_for(self, operator: Operator) -> Caller:

@@ -108,3 +108,16 @@ def test_without_auth_whoever_asks_names_who_decides(tmp_path: Path) -> None:
         assert decide(site, operation, {}, "approve").error == "INVALID_CONFIG"
         stays(site, operation, decide(site, operation, {}, "approve", operatorid=7, operatorname="李"))
         assert decide(site, operation, {}, "approve", **OTHER).status == 200
+
+
+def test_a_person_whom_nobody_named_is_called_by_number(site: Site) -> None:
+    nameless = bearer(site.make_token("operator", operatorid=12))
+    config = {name: value for name, value in MODIFY.items() if not name.startswith("operator")}
+    made = site.hand_in(config, headers=nameless, role=None).data
+    assert (made["operatorid"], made["operatorname"]) == (12, "12")
+    path = f"/operations/{made['id']}"
+    assert site.request("POST", f"{path}/cancel", None, nameless, role=None).status == 200
+    again = site.request("POST", f"{path}/retry", None, nameless, role=None)
+    assert (again.status, again.data["operatorname"]) == (201, "12")
+    named = site.hand_in({**config, "operatorname": "Zhao"}, headers=nameless, role=None).data
+    assert named["operatorname"] == "Zhao"
