@@ -22,6 +22,7 @@ _PATTERNS = (
     re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)"),
     re.compile(r"(?i)(\b(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+"),
     re.compile(r"(?i)(\bx-xsrf-token[\"']?\s*[:=]\s*[\"']?)[^\s\"',;]+"),
+    re.compile(r"(\benter#)[A-Za-z0-9_-]+"),
     # by their form alone: API tokens, what is kept of passwords, private keys
     re.compile(r"(\beomd_)[A-Za-z0-9_-]{43}\b"),
     re.compile(r"(\$argon2[a-z]*\$)[A-Za-z0-9+/=,$]+"),

@@ -12,7 +12,7 @@ import click
 
 from eomd.cli.client import Client
 from eomd.cli.context import config_option
-from eomd.cli.demo_world import FIRST_USER, DemoWorld
+from eomd.cli.demo_world import FIRST_USER, USERS, DemoWorld
 from eomd.cli.follow import follow
 from eomd.cli.hand_in import describe_end
 from eomd.cli.interruption import Interruption
@@ -99,11 +99,17 @@ def _invite(world: DemoWorld, source: Path) -> None:
     config = '{"cluster": "fish", "eids": [1001], "operatorid": 1, "operatorname": "me"}'
     curl = 'curl -H "Authorization: Bearer $EOMD_TOKEN"'
     program = sys.argv[0] if Path(sys.argv[0]).name == "eomd" else "eomd"
+    first, *others = USERS
+    roles = ", ".join(f"{user.name} ({user.role})" for user in others)
     click.echo(f"\nThe server listens at {world.url}; Ctrl-C ends it without a trace.")
-    click.echo("Until then, in another terminal:")
+    click.echo(f"The console, as {first.name} ({first.role}), once and within ten minutes:")
+    click.echo(f"  {world.link(first.name)}")
+    click.echo(f"Others there are {roles}: eomd user link makes them a link.")
+    click.echo("In another terminal:")
     click.echo(f"  export EOMD_URL={world.url}")
     click.echo(f"  export EOMD_TOKEN={world.token}")
     click.echo(f"  {program} operations list")
+    click.echo(f"  {program} user link {others[0].name} -c {world.config}")
     click.echo(f"  {curl} $EOMD_URL/clusters")
     click.echo(f"  {curl} $EOMD_URL/query \\")
     click.echo(f"    -F file=@{source} \\")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -15,13 +16,14 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from eomd.cli.client import Client, Target
 from eomd.cli.interruption import Interruption
+from eomd.cli.links import format_link, make_link
 from eomd.cli.progress import tell
 from eomd.errors import EomdError
 from eomd.runtime import API_SOCKET, remove_runtime_folder, runtime_folder
@@ -45,6 +47,24 @@ CLUSTERS = (
     DemoCluster("fish", "捕鱼集群", 2, (1001, 1002)),
     DemoCluster("common", "通用集群", 1, (1, 2, 3)),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DemoUser:
+    name: str
+    role: str
+    operatorid: int
+    operatorname: str
+
+
+USERS = (
+    DemoUser("zhao", "admin", 11, "赵"),
+    DemoUser("li", "operator", 12, "李"),
+    DemoUser("wang", "approver", 13, "王"),
+    DemoUser("chen", "viewer", 14, "陈"),
+)
+#: of a single row; a modify with more shows how a second person decides
+LARGEST_AMOUNT = 10_000
 
 
 class DemoWorld:
@@ -91,6 +111,17 @@ class DemoWorld:
         self.check()
         self.token: str = self._admin.send("POST", "/tokens", {"name": "demo", "role": "admin"})["token"]
         self.client = Client(Target(url=self.url, token=self.token), on_retry=tell)
+        for user in USERS:
+            # nobody types it: they come in by links
+            self._admin.send("POST", "/users", {**asdict(user), "password": secrets.token_urlsafe()})
+
+    def link(self, user: str) -> str:
+        """Return a new one-time link of a user."""
+        return format_link(self.url, make_link(self._admin, user))
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "eomd.toml"
 
     @property
     def _data(self) -> Path:
@@ -98,9 +129,8 @@ class DemoWorld:
 
     def _serve(self, nodes: Mapping[str, Sequence[str]]) -> bool:
         """Start the server; False where it ended, as it does when somebody was quicker to take the port."""
-        config = self.folder / "eomd.toml"
-        config.write_text(self._configure(nodes), encoding="utf-8")
-        self._up = self._start(["up", "-c", str(config)])
+        self.config.write_text(self._configure(nodes), encoding="utf-8")
+        self._up = self._start(["up", "-c", str(self.config)])
         self._wait(lambda: self._up.poll() is not None or self._is_well(), "the server")
         return self._up.poll() is None
 
@@ -128,6 +158,7 @@ class DemoWorld:
     def _configure(self, nodes: Mapping[str, Sequence[str]]) -> str:
         lines = [f"data_dir = {json.dumps(str(self._data))}", "[server]"]
         lines += [f"listen = {json.dumps(self.url.removeprefix('http://'))}", "[limits]", "min_free_mb = 64"]
+        lines += ["[approval]", f"largest_amount = {LARGEST_AMOUNT}"]
         for cluster in CLUSTERS:
             title = json.dumps(cluster.title, ensure_ascii=False)
             lines += [f"[clusters.{cluster.name}]", f"title = {title}"]

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from eomd.cli.api_options import api_command
+from eomd.cli.api_options import api_command, find_target
 from eomd.cli.client import Client
-from eomd.cli.context import config_option
+from eomd.cli.context import Context, config_option
 from eomd.cli.grants import format_granted, grants_fields, grants_options
+from eomd.cli.links import find_base, format_link, make_link
 from eomd.cli.table import format_table
 from eomd.model import Role
 
@@ -95,6 +96,18 @@ def enable(client: Client, name: str) -> None:
     """Let a user in again: one that was disabled, or locked after wrong passwords."""
     _change(client, name, {"disabled": False, "locked": False})
     click.echo(f"user {name} may log in")
+
+
+@user.command()
+@click.argument("name")
+@click.option("--at", metavar="URL", help="How browsers reach the server. [default: where it listens]")
+@config_option
+@click.pass_obj
+def link(context: Context, name: str, at: str | None) -> None:
+    """Print a link that logs this user in, once, within ten minutes. On the server's own machine alone."""
+    base = at or find_base(context.settings)
+    code = make_link(Client(find_target(context, None, None)), name)
+    click.echo(format_link(base, code))
 
 
 @user.command("list")

@@ -1,4 +1,4 @@
-"""What the watchdog says to the server, through the machine's own socket alone; see docs/watchdog.md.
+"""What the watchdog and the machine's own commands say, through its own socket alone; see docs/watchdog.md.
 
 Watchdog and server may be of two versions after an upgrade: fields that nobody knows here are passed over.
 """
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from eomd.errors import BadRequestError
 from eomd.handlers.base import ApiHandler
 from eomd.handlers.body import JsonBody
+from eomd.handlers.views import format_time
 from eomd.operations.watch import WatchNews
 
 Shape = TypeVar("Shape")
@@ -23,12 +24,18 @@ class RecycleOrder:
     cluster: str
 
 
+@dataclass(frozen=True, slots=True)
+class LinkOrder:
+    user: str
+
+
+_LINK = TypeAdapter(LinkOrder)
 _WATCH_NEWS = TypeAdapter(WatchNews)
 _RECYCLE = TypeAdapter(RecycleOrder)
 
 
 class InternalHandler(ApiHandler):
-    """A path for the watchdog."""
+    """A path for this machine alone."""
 
     def word(self, shape: TypeAdapter[Shape]) -> Shape:
         """Return the JSON body in this shape. Raises BadRequestError."""
@@ -36,7 +43,7 @@ class InternalHandler(ApiHandler):
         try:
             return shape.validate_python(self.body.value())
         except ValidationError as error:
-            raise BadRequestError(f"not what a watchdog says: {error}") from error
+            raise BadRequestError(f"not what is said here: {error}") from error
 
 
 class WatchHandler(InternalHandler):
@@ -67,3 +74,13 @@ class IncidentNewsHandler(InternalHandler):
     async def post(self) -> None:
         self.context.desk.incidents.news()
         self.answer(None)
+
+
+class LinkHandler(InternalHandler):
+    """POST `{"user"}`: make a one-time link. Whoever runs eomd could as well give that user a password."""
+
+    async def post(self) -> None:
+        user = self.word(_LINK).user
+        code, expires = self.context.access.people.make_link(user)
+        await self.context.desk.audit.note(self.asking(), "make_link", f"user {user}", {})
+        self.answer({"code": code, "expires": format_time(expires)})

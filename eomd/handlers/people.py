@@ -46,15 +46,20 @@ class SessionHandler(_PeopleHandler):
         request = self.fields(LogInRequest)
         access = self.context.access
         address = access.address(self.request)
-        login, token = await self.people.log_in(request.name, request.password, address)
+        login, token = await self._log_in(request, address)
         self.caller = login.caller(address)
-        await self.note("log_in", login.user.name, {})
+        await self.note("log_in", login.user.name, {"by": "link" if request.link else "password"})
         self.set_cookie(
             SESSION_COOKIE, token,
             path="/", max_age=self.people.session_hours * 3600,
             httponly=True, secure=access.is_secure(self.request), samesite="Strict",
         )  # fmt: skip
         self.answer(session_view(self.caller, login, xsrf_token(token)), status=201)
+
+    async def _log_in(self, request: LogInRequest, address: str) -> tuple[Login, str]:
+        if request.link is not None:
+            return await self.people.log_in_by_link(request.link, address)
+        return await self.people.log_in(request.name or "", request.password or "", address)
 
     async def delete(self) -> None:
         self.parameters(Nothing)

@@ -18,6 +18,7 @@ from eomd.handlers.requests import (
     Whole,
 )
 from eomd.model import Grants, Role
+from eomd.operations.links import CODE_CHARACTERS_MAX
 from eomd.operations.passwords import PASSWORD_CHARACTERS_MAX
 
 TOKEN_DAYS_MAX = 3650
@@ -41,10 +42,20 @@ GrantedEids = Annotated[list[Eid], Field(max_length=EIDS_MAX), AfterValidator(_e
 
 
 class LogInRequest(Request):
-    """A name and its password."""
+    """A name and its password, or the code of a one-time link."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64), Text]
-    password: Password
+    link: Annotated[str, Field(min_length=1, max_length=CODE_CHARACTERS_MAX)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=64), Text] | None = Field(None, validate_default=True)
+    password: Password | None = Field(None, validate_default=True)
+
+    @field_validator("name", "password")
+    @classmethod
+    def _check_way(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "link" in info.data and (info.data["link"] is None) is (value is None):
+            if value is None:
+                raise PydanticCustomError("missing", "is missing")
+            raise PydanticCustomError("linked", "not beside link")
+        return value
 
 
 class PasswordRequest(Request):

@@ -58,7 +58,7 @@ class Route:
     methods: dict[str, Method]
     #: more for the handler's `initialize`
     arguments: dict[str, Any] = field(default_factory=dict)
-    #: for the watchdog alone, through the machine's own socket; not part of the API
+    #: for the watchdog and the commands, through the machine's own socket alone; not part of the API
     internal: bool = False
     #: a page or a file of the console, for browsers; not part of the API
     console: bool = False

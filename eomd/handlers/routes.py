@@ -16,7 +16,13 @@ from eomd.handlers.hand_in import HandInHandler
 from eomd.handlers.health import HealthHandler
 from eomd.handlers.inbox import InboxHandler
 from eomd.handlers.incidents import IncidentsHandler
-from eomd.handlers.internal import IncidentNewsHandler, RecycleHandler, ReloadHandler, WatchHandler
+from eomd.handlers.internal import (
+    IncidentNewsHandler,
+    LinkHandler,
+    RecycleHandler,
+    ReloadHandler,
+    WatchHandler,
+)
 from eomd.handlers.metrics_page import MetricsHandler
 from eomd.handlers.nosdata import DefinitionsHandler
 from eomd.handlers.openapi import OpenApiHandler
@@ -343,7 +349,7 @@ def _console_routes() -> list[Route]:
 
 
 def _internal_routes() -> list[Route]:
-    """What the watchdog says to the server."""
+    """What the watchdog and the machine's own commands say to the server."""
 
     def internal(path: str, handler: type[ApiHandler], method: str, summary: str) -> Route:
         return Route(f"/internal/{path}", handler, {method: Method(summary, ADMIN)}, internal=True)
@@ -354,4 +360,5 @@ def _internal_routes() -> list[Route]:
         internal("reload", ReloadHandler, "POST", "Have the configuration read again"),
         internal("inbox", InboxHandler, "POST", "Offer claimed files"),
         internal("incidents", IncidentNewsHandler, "POST", "Have the incidents' spool looked into"),
+        internal("link", LinkHandler, "POST", "Make a one-time link"),
     ]

@@ -27,6 +27,7 @@ from eomd.errors import (
     UnauthenticatedError,
 )
 from eomd.operations.caller import Caller, Operator
+from eomd.operations.links import Links
 from eomd.operations.passwords import find_weakness, hash_password, is_outdated, is_password
 from eomd.operations.throttle import LOCKED_S, Throttle
 from eomd.storage.ledger import Ledger, SessionRecord, TakenError, UserRecord
@@ -37,6 +38,8 @@ SESSION_BYTES = 32
 SESSIONS_MAX = 20
 #: people whose passwords are waiting to be checked; each takes a core for a tenth of a second
 CHECKED_MAX = 8
+#: what tries by link are counted under, beside the address; no name begins so
+_LINKS_OF = "\0"
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,7 @@ class People:
         self._users: Mapping[str, UserRecord] | None = None
         self._sessions: Mapping[str, SessionRecord] = {}
         self._throttle = Throttle()
+        self._links = Links()
         self._checking = asyncio.Lock()
         self._checked = 0
         self._changing = asyncio.Lock()
@@ -116,12 +120,36 @@ class People:
         LedgerUnavailableError.
         """
         user = await self._check(name, password, address)
+        if is_outdated(user.password):
+            await self._change(user.name, {"password": await self._hash(password)}, end_sessions=False)
+        return await self._open_session(user, address)
+
+    def make_link(self, name: str) -> tuple[str, datetime]:
+        """Return a code by which this user logs in, once, and when it expires.
+
+        Raises NotFoundError, InvalidConfigError for who may not log in, LedgerUnavailableError.
+        """
+        if self.find_user(name).disabled is not None:
+            raise InvalidConfigError([FieldProblem("user", "may not log in: is disabled")])
+        return self._links.make(name, self._now())
+
+    async def log_in_by_link(self, code: str, address: str) -> tuple[Login, str]:
+        """As `log_in`, by a code of `make_link`, which is used up by it. Raises the same."""
+        users, tried = self._known(), _LINKS_OF + address
+        self._refuse_early(None, tried, address)
+        self._throttle.begin(tried, address, self._clock_s())
+        user = users.get(self._links.take(code, self._now()) or "")
+        if user is None or user.disabled is not None:
+            log.info("Log-in by link refused: from %s", address)
+            raise UnauthenticatedError("the link has been used, has expired, or is none of ours")
+        self._throttle.succeeded(tried, address)
+        return await self._open_session(user, address)
+
+    async def _open_session(self, user: UserRecord, address: str) -> tuple[Login, str]:
         now, token = self._now(), secrets.token_urlsafe(SESSION_BYTES)
         expires = now + timedelta(hours=self.session_hours)
         session = SessionRecord(_hash(token), user.name, now, expires, address)
         await self._ledger.add_session(session, SESSIONS_MAX)
-        if is_outdated(user.password):
-            await self._change(user.name, {"password": await self._hash(password)}, end_sessions=False)
         await self.refresh()
         return Login(user, session), token
 
@@ -153,8 +181,8 @@ class People:
     async def change(self, name: str, changes: Mapping[str, Any]) -> UserRecord:
         """Change a user's fields; `password` is given as it is typed, and another one ends a lock.
 
-        Another password, and being disabled, end the user's sessions. The operatorid never changes: past
-        operations are that person's. Raises NotFoundError, InvalidConfigError.
+        Another password, and being disabled, end the user's sessions and links. The operatorid never
+        changes: past operations are that person's. Raises NotFoundError, InvalidConfigError.
         """
         changes = dict(changes)
         password = changes.pop("password", None)
@@ -164,6 +192,8 @@ class People:
         if "locked_until" in changes:
             self._throttle.forget(name)
         ends = password is not None or changes.get("disabled") is not None
+        if ends:
+            self._links.forget(name)
         return await self._change(name, changes, end_sessions=ends)
 
     async def _change(self, name: str, changes: Mapping[str, Any], *, end_sessions: bool) -> UserRecord:

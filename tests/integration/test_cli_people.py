@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 
 from eomd.evt.simulator import Counter, SimulatedCluster, SimulatorSettings
 from eomd.model import Role
+from eomd.runtime import API_SOCKET, make_runtime_folder, remove_runtime_folder, runtime_folder
 from tests.integration.http_site import Site, open_site
 from tests.integration.test_sessions import OTHER, PASSWORD, Browser
 
@@ -80,3 +83,28 @@ def test_who_has_a_token_of_their_own_need_not_say_who_they_are(site: Site, tmp_
     shown = json.loads(eomd(site, "operations", "list", "--json", token=token))
     assert [(item["operatorid"], item["operatorname"]) for item in shown["items"]] == [(9, "Zhao")]
     assert "you are operator 9" in eomd(site, *asked, "--operatorid", "8", token=token, code=1)
+
+
+def test_a_link_is_made_on_the_machine_itself(site: Site, tmp_path: Path) -> None:
+    person = ("--operator", "10", "--operator-name", "Sun")
+    eomd(site, "user", "add", "sun", "--role", "viewer", *person, typed=PASSWORD + "\n")
+    config = tmp_path / "eomd.toml"
+    config.write_text(f'data_dir = "{site.data.path}"\n[server]\nlisten = "0.0.0.0:8600"\n')
+    runtime = runtime_folder(site.data.path, os.environ)
+    make_runtime_folder(runtime)
+    (runtime / API_SOCKET).symlink_to(site.api)
+    try:
+        said = run("user", "link", "sun", "-c", str(config), "--at", "https://eomd.example/")
+        assert said.startswith("https://eomd.example/console/enter#")
+        assert run("user", "link", "sun", "-c", str(config)).startswith(
+            f"http://{socket.gethostname()}:8600/"
+        )
+    finally:
+        remove_runtime_folder(runtime)
+    entered = Browser(site).request("POST", "/session", {"link": said.strip().partition("#")[2]})
+    assert (entered.status, entered.data["name"]) == (201, "user sun")
+
+
+def run(*words: str) -> str:
+    command = [sys.executable, "-m", "eomd", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout

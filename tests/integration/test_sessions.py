@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from eomd.model import Role
+from eomd.operations.links import LINK_LIFE
 from eomd.operations.throttle import FORGET_S, FREE_TRIES, TRIES_MAX, Throttle
 from tests.integration.http_site import DEADLINE_S, Answer, Site, open_site
 
@@ -261,3 +263,83 @@ def test_a_stream_ends_with_the_right_to_it(site: Site, path: str, end: str) -> 
         deadline = time.monotonic() + DEADLINE_S
         while stream.readline():
             assert time.monotonic() < deadline, "the stream goes on"
+
+
+# --- one-time links
+
+
+def make_link(site: Site, user: str) -> str:
+    answer = site.request("POST", "/internal/link", json_body={"user": user}, unix=True)
+    assert answer.status == 200, answer.body
+    return str(answer.data["code"])
+
+
+def enter(site: Site, code: str) -> Answer:
+    return Browser(site).request("POST", "/session", {"link": code})
+
+
+def test_a_link_logs_in_once(site: Site, user: str, stopped_clock: list[float]) -> None:
+    code = make_link(site, user)
+    browser = Browser(site)
+    entered = browser.request("POST", "/session", {"link": code})
+    assert (entered.status, entered.data["name"]) == (201, f"user {user}")
+    assert browser.request("GET", "/session").data["xsrf_token"] == entered.data["xsrf_token"]
+    again = enter(site, code)
+    assert (again.status, again.error) == (401, "UNAUTHENTICATED")
+    assert [action for _, action in audited(site, f"user {user}")] == ["add_user", "make_link", "log_in"]
+    assert code.encode() not in b"".join(path.read_bytes() for path in site.data.path.glob("eomd.db*"))
+
+
+def test_a_link_expires(site: Site, user: str, stopped_clock: list[float]) -> None:
+    people = site.rooms.context.access.people
+    in_time, late = make_link(site, user), make_link(site, user)
+    made = datetime.now(UTC)
+    try:
+        people._now = lambda: made + LINK_LIFE - timedelta(seconds=30)
+        assert enter(site, in_time).status == 201
+        people._now = lambda: made + LINK_LIFE
+        assert enter(site, late).status == 401
+    finally:
+        people._now = lambda: datetime.now(UTC)
+
+
+@pytest.mark.parametrize("fields", [{"password": OTHER}, {"disabled": True}])
+def test_what_ends_sessions_ends_links(
+    site: Site, user: str, stopped_clock: list[float], fields: dict[str, Any]
+) -> None:
+    code = make_link(site, user)
+    assert change(site, user, **fields).status == 200
+    assert change(site, user, disabled=False).status == 200
+    assert enter(site, code).status == 401
+
+
+def test_links_are_not_guessed(site: Site, user: str, stopped_clock: list[float]) -> None:
+    for _ in range(FREE_TRIES):
+        assert enter(site, "x" * 43).status == 401
+    code = make_link(site, user)
+    waiting = enter(site, code)
+    assert (waiting.status, waiting.error, waiting.headers["Retry-After"]) == (429, "TOO_MANY_ATTEMPTS", "1")
+    stopped_clock[0] += 1.0
+    assert enter(site, code).status == 201
+
+
+def test_who_may_not_log_in_gets_no_link(site: Site, user: str) -> None:
+    assert change(site, user, disabled=True).status == 200
+    for name, status in ((user, 400), ("nobody", 404)):
+        answer = site.request("POST", "/internal/link", json_body={"user": name}, unix=True)
+        assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("body", "problems"),
+    [
+        ({}, {"name": "is missing", "password": "is missing"}),
+        ({"name": "li"}, {"password": "is missing"}),
+        ({"link": "x", "name": "li"}, {"name": "not beside link"}),
+        ({"link": ""}, {"link": "must not be empty"}),
+    ],
+)
+def test_a_log_in_is_by_password_or_by_link(site: Site, body: Any, problems: dict[str, str]) -> None:
+    answer = Browser(site).request("POST", "/session", body)
+    found = {problem["field"]: problem["reason"] for problem in answer.data["problems"]}
+    assert (answer.status, found) == (400, problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -33,6 +34,16 @@ def wait_for_invitation(demo: Child) -> str:
     return demo.log.read_text()
 
 
+def who_enters(url: str, said: str) -> str:
+    """Return whom the printed one-time link logs in."""
+    (link,) = (line.strip() for line in said.splitlines() if "/console/enter#" in line)
+    assert link.startswith(f"{url}/")
+    body = json.dumps({"link": link.partition("#")[2]}).encode()
+    asked = urllib.request.Request(f"{url}/session", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked) as answer:
+        return str(json.load(answer)["data"]["name"])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_does_its_job_serves_and_goes_without_a_trace(tmp_path: Path, number: int) -> None:
     demo = start(tmp_path, "--batch", "2000")
@@ -41,6 +52,7 @@ def test_the_demo_does_its_job_serves_and_goes_without_a_trace(tmp_path: Path, n
         url = next(line.split()[4].rstrip(";") for line in said.splitlines() if "listens at" in line)
         with urllib.request.urlopen(f"{url}/health") as answer:
             assert answer.status == 200
+        assert who_enters(url, said) == "user zhao"
         (world,) = (tmp_path / "tmp").iterdir()
         runtime = runtime_folder(world / "data", os.environ)
         assert runtime.exists()
@@ -59,13 +71,14 @@ def test_the_demo_does_its_job_serves_and_goes_without_a_trace(tmp_path: Path, n
 def test_the_lines_it_invites_to_copy_work(tmp_path: Path) -> None:
     demo = start(tmp_path, "--batch", "10")
     try:
-        _, _, lines = wait_for_invitation(demo).partition("in another terminal:\n")
+        _, _, lines = wait_for_invitation(demo).partition("In another terminal:\n")
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         done = subprocess.run(["sh", "-e"], input=lines, capture_output=True, text=True,
                               env={**os.environ, "PATH": path})  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout.count('"code":0') == 2
         assert "succeeded" in done.stdout
+        assert "/console/enter#" in done.stdout
         assert demo.stop() == 0
     finally:
         demo.destroy()

@@ -50,6 +50,7 @@ def test_json_is_an_object_with_the_same_facts() -> None:
         "{'Cookie': 'eomd_session=geheim'}",
         "Set-Cookie: eomd_session=geheim; HttpOnly",
         "X-XSRF-Token: geheim",
+        "http://eomd/console/enter#geheim",
         "found eomd_geheim" + "x" * 37,
         "$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$geheim",
         "-----BEGIN PRIVATE KEY-----\ngeheim\n-----END PRIVATE KEY-----",
