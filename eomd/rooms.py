@@ -27,6 +27,7 @@ from eomd.handlers.routes import make_routes
 from eomd.inbox_layout import OUTBOX
 from eomd.incident_spool import INCIDENTS, IncidentSpool
 from eomd.model import Operation
+from eomd.operations.activity import Activity
 from eomd.operations.admission import Admission
 from eomd.operations.approval import ApprovalRules
 from eomd.operations.approvals import Approvals
@@ -157,13 +158,14 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         ),
         derivation=Derivation(lineage, intake, tools, clusters),
         settling=Settling(lineage, board, intake, tools, clusters),
+        activity=Activity(time.monotonic),
     )
     return Rooms(
         data=data,
         ledger=ledger,
         recorder=recorder,
         clusters=clusters,
-        fleet=Fleet(clusters, schedule, office, partial(_observe, metrics)),
+        fleet=Fleet(clusters, schedule, office, partial(_observe, metrics, desk.activity)),
         executors=executors,
         hand_ins=hand_ins,
         schedule=schedule,
@@ -249,8 +251,11 @@ def cluster_settings(settings: Settings, origin: bytes) -> dict[str, ClusterSett
     }
 
 
-def _observe(metrics: Metrics, cluster: str, seconds: float, rows: int) -> None:
+def _observe(
+    metrics: Metrics, activity: Activity, cluster: str, node: str, seconds: float, rows: int
+) -> None:
     metrics.observe_cluster(cluster, seconds)
+    activity.observe(cluster, node, seconds, rows)
 
 
 def _make_context(settings: Settings, desk: Desk, metrics: Metrics, api_socket: Path | None) -> Context:

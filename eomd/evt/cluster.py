@@ -50,7 +50,8 @@ class Cluster:
 
     def __init__(self, settings: ClusterSettings, *, random: Random | None = None) -> None:
         self.settings = settings
-        self.on_request: Callable[[float, int], None] | None = None
+        #: told of every answered request: node, seconds, rows
+        self.on_request: Callable[[str, float, int], None] | None = None
         self.rows_inflight = 0
         self._random = random or Random()
         self._clock = time.monotonic
@@ -234,7 +235,7 @@ class Cluster:
         if not self._closing:
             self._alarm.set(when_s)
 
-    def landed(self, landed: list[Landed], latency_s: float) -> None:
+    def landed(self, landed: list[Landed], latency_s: float, node: str) -> None:
         rows = 0
         for lane, parts in _by_lane(landed):
             count = sum(len(part.status) for part in parts)
@@ -244,7 +245,7 @@ class Cluster:
                 self._settle(lane, parts)
         self._cap.observe(latency_s, rows)
         if self.on_request:
-            self.on_request(latency_s, rows)
+            self.on_request(node, latency_s, rows)
         self._pump_soon()
 
     def returned(self, portion: Portion, parcel: Parcel) -> None:

@@ -72,8 +72,8 @@ class Pool(Protocol):
     def due(self, when_s: float) -> None:
         """Call `Node.tick` at this time at the latest."""
 
-    def landed(self, landed: list[Landed], latency_s: float) -> None:
-        """Rows were answered."""
+    def landed(self, landed: list[Landed], latency_s: float, node: str) -> None:
+        """Rows were answered by the node of this address."""
 
     def returned(self, portion: Portion, parcel: Parcel) -> None:
         """Rows were refused and surely not done; they may be sent again at once."""
@@ -92,6 +92,8 @@ class Node:
         self, address: NodeAddress, settings: ClusterSettings, pool: Pool, random: Random, shift: Shift
     ) -> None:
         self.address = address
+        #: of host and port alone
+        self._named = str(address)
         self.state = NodeState.CONNECTING
         self.capabilities: Capability | None = None
         self.connections: list[Connection] = []
@@ -223,7 +225,7 @@ class Node:
     def landed(self, connection: Connection, landed: list[Landed], latency_s: float) -> None:
         self._prove(connection, latency_s)
         self._rest.reset()
-        self._pool.landed(landed, latency_s)
+        self._pool.landed(landed, latency_s, self._named)
 
     def ponged(self, connection: Connection, latency_s: float) -> None:
         self._prove(connection, latency_s)

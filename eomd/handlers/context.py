@@ -15,9 +15,12 @@ from eomd.handlers.access import Access
 from eomd.handlers.console_files import Console
 from eomd.handlers.download_source import DownloadSource
 from eomd.handlers.metrics import Metrics
-from eomd.handlers.views import HealthView, ReloadView, cluster_view, format_time
+from eomd.handlers.views import HealthView, ReloadView, cluster_view, format_time, incident_view
 from eomd.model import UNFINISHED, Grants, NodeState
 from eomd.operations.desk import Desk, Download
+
+#: the newest, on the overview
+INCIDENTS_SHOWN = 10
 
 
 async def _nothing_to_reload() -> ReloadView:
@@ -124,6 +127,9 @@ class Context:
             "clusters": [cluster_view(cluster) for cluster in clusters],
             "ledger": health["components"]["ledger"],
             "health": health,
+            "incidents": [
+                incident_view(each) for each in self.desk.incidents.newest(INCIDENTS_SHOWN, grants)
+            ],
         }
 
     def show_state(self) -> None:

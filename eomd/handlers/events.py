@@ -9,6 +9,10 @@ from eomd.handlers.event_stream import EventStreamHandler
 from eomd.handlers.requests import Nothing
 from eomd.handlers.views import operation_view
 from eomd.model import Operation
+from eomd.operations.board import Subscription
+
+#: in the list that a stream of the overview begins with
+OPERATIONS_MAX = 200
 
 
 class OperationEventsHandler(EventStreamHandler):
@@ -44,16 +48,26 @@ class OperationEventsHandler(EventStreamHandler):
 
 
 class OverviewEventsHandler(EventStreamHandler):
-    """`operation` as they change; `clusters`, `ledger` and `health` at first and as they change."""
+    """`operations` at first, `operation` as they change; the rest at first and as it changes."""
 
     async def get(self) -> None:
         self.parameters(Nothing)
         self._parts: dict[str, bytes] = {}
         with closing(self.context.desk.subscribe(None)) as subscription:
             await self.open_stream()
-            if await self.news([]) is not None:
+            if await self._begin(subscription) and await self.news([]) is not None:
                 await self.follow(subscription)
         self.finish()
+
+    async def _begin(self, subscription: Subscription) -> bool:
+        """Send what is in hand, newest first (of too many the rest follows); False without a client."""
+        caller = self.asking()
+        live = [operation for operation in self.context.desk.live() if caller.may_see(operation.order)]
+        live.sort(key=lambda operation: operation.id, reverse=True)
+        told = live[:OPERATIONS_MAX]
+        subscription.know(told)
+        views = [operation_view(each, *self.context.desk.rate(each.id)) for each in told]
+        return await self.send_event("operations", {"total": len(live), "items": views})
 
     async def news(self, operations: list[Operation]) -> bool | None:
         caller = self.asking()

@@ -11,7 +11,8 @@ from eomd.storage.ledger import IncidentFilter
 class IncidentsHandler(ApiHandler):
     async def get(self) -> None:
         asked = self.parameters(IncidentsRequest)
-        wanted = IncidentFilter(asked.open, asked.kind, asked.page, asked.page_size)
+        clusters = self.asking().grants.clusters
+        wanted = IncidentFilter(asked.open, asked.kind, clusters, asked.page, asked.page_size)
         total, items = await self.context.desk.incidents.page(wanted)
         self.answer(
             {

@@ -286,6 +286,12 @@ class OperationsRequest(Request):
     page_size: Annotated[int, Whole, Field(ge=1, le=PAGE_SIZE_MAX)] = 20
 
 
+class ActivityRequest(Request):
+    """How much of the last hour."""
+
+    minutes: Annotated[int, Whole, Field(ge=1, le=60)] = 60
+
+
 class IncidentsRequest(Request):
     """Which incidents."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from eomd.handlers.activity import ActivityHandler
 from eomd.handlers.base import ApiHandler
 from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, UncertainRequest
 from eomd.handlers.clusters import ClusterHandler, ClustersHandler
 from eomd.handlers.console import ConsoleAssetHandler, ConsoleHandler, ConsolePageHandler
 from eomd.handlers.console_files import ASSETS
+from eomd.handlers.console_views import ActivityView
 from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
 from eomd.handlers.evidence import EvidenceHandler
@@ -45,6 +47,7 @@ from eomd.handlers.people_requests import (
     UserRequest,
 )
 from eomd.handlers.requests import (
+    ActivityRequest,
     ClusterChange,
     DecisionRequest,
     Definitions,
@@ -315,6 +318,19 @@ def _service_routes() -> list[Route]:
     root = Method("Where the API is", None, response=RootView)
     return [
         Route("/health", HealthHandler, {"GET": health, "HEAD": health}),
+        Route(
+            "/activity",
+            ActivityHandler,
+            {
+                "GET": Method(
+                    "Rows per second and latency of the last hour",
+                    VIEWER,
+                    parameters=ActivityRequest,
+                    response=ActivityView,
+                    narrows=True,
+                )
+            },
+        ),
         Route(
             "/incidents",
             IncidentsHandler,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 from eomd.model import Operation
 from eomd.operations.rate import RateMeter
@@ -95,6 +95,10 @@ class Subscription:
         if self._operation in (None, operation.id):
             self._pending[operation.id] = operation
             self._wake.set()
+
+    def know(self, operations: Iterable[Operation]) -> None:
+        """Take these as told: they come again when they change."""
+        self._seen |= {operation.id: operation for operation in operations}
 
     def __aiter__(self) -> AsyncIterator[Operation]:
         return self

@@ -18,6 +18,7 @@ from typing import Any
 from eomd.durable import write_atomically
 from eomd.errors import NotFoundError, WrongStateError
 from eomd.model import ClusterTitle, EidDefinition, Kind, Operation, Order
+from eomd.operations.activity import Activity
 from eomd.operations.approvals import Approvals, identify
 from eomd.operations.audit import Audit
 from eomd.operations.board import Board, Subscription
@@ -64,6 +65,7 @@ class Desk:
     inbox: Inbox
     derivation: Derivation
     settling: Settling
+    activity: Activity
 
     # --- handing in --------------------------------------------------------------------------------------
 

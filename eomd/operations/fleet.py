@@ -27,9 +27,9 @@ class Fleet:
         clusters: dict[str, Cluster],
         schedule: Schedule,
         office: ClusterOffice,
-        observe: Callable[[str, float, int], None],
+        observe: Callable[[str, str, float, int], None],
     ) -> None:
-        """`observe` is told of every answered request: cluster, seconds, rows."""
+        """`observe` is told of every answered request: cluster, node, seconds, rows."""
         self._clusters, self._schedule, self._office, self._observe = clusters, schedule, office, observe
         self._tasks: set[asyncio.Task[None]] = set()
 

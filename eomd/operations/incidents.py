@@ -11,12 +11,13 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from eomd.errors import EomdError, UnavailableError
 from eomd.incident_spool import IncidentSpool
-from eomd.model import Incident
+from eomd.model import Grants, Incident
 from eomd.storage.ledger import IncidentFilter, Ledger
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,11 @@ class IncidentBook:
         chosen = [incident for incident in self._newest_known() if wanted.lets(incident)]
         start = (wanted.page - 1) * wanted.page_size
         return len(chosen), chosen[start : start + wanted.page_size]
+
+    def newest(self, count: int, grants: Grants) -> list[Incident]:
+        """Return the newest that may be seen, from memory alone."""
+        wanted = IncidentFilter(clusters=grants.clusters)
+        return list(islice((each for each in self._newest_known() if wanted.lets(each)), count))
 
     async def retire(self, before: datetime) -> None:
         """Forget what ended before then. Raises LedgerUnavailableError; may be repeated."""

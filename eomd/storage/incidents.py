@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select
 
 from eomd.model import Incident, RemedyRecord, Severity
 from eomd.storage.schema import EPOCH, Schema, format_time, parse_time, storable
 
 #: incidents that are removed in one transaction
 TOGETHER = 500
+#: kinds whose summaries may name any cluster: a configuration's problem, a folder of the inbox
+NAME_ANYTHING = ("configuration", "inbox_unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,16 @@ class IncidentFilter:
     #: None: both
     open: bool | None = None
     kind: str | None = None
+    #: who asks may hear of these alone; None: of all
+    clusters: frozenset[str] | None = None
     page: int = 1
     page_size: int = 20
 
     def lets(self, incident: Incident) -> bool:
         """Tell whether an incident is one of those wanted."""
         is_open = incident.closed is None
-        return self.open in (None, is_open) and self.kind in (None, incident.kind)
+        wanted = self.open in (None, is_open) and self.kind in (None, incident.kind)
+        return wanted and (self.clusters is None or _may_hear(incident, self.clusters))
 
 
 def put(connection: Connection, schema: Schema, installation: str, incidents: Sequence[Incident]) -> None:
@@ -70,11 +75,26 @@ def remove(connection: Connection, schema: Schema, installation: str, before: da
     return len(ids)
 
 
+def _may_hear(incident: Incident, clusters: frozenset[str]) -> bool:
+    """Tell whether no other cluster is named: a node's subject begins with its cluster's name."""
+    if " " in incident.subject:
+        return incident.subject.partition(" ")[0] in clusters
+    return incident.kind not in NAME_ANYTHING
+
+
+def _heard(columns: Any, clusters: frozenset[str]) -> ColumnElement[bool]:
+    """As `_may_hear`, for the ledger."""
+    granted = [columns.subject.startswith(f"{name} ", autoescape=True) for name in sorted(clusters)]
+    return or_(and_(columns.subject.not_like("% %"), columns.kind.not_in(NAME_ANYTHING)), *granted)
+
+
 def _select(schema: Schema, installation: str, wanted: IncidentFilter, what: Any) -> Select[Any]:
     columns = schema.incident.c
     query = select(what).select_from(schema.incident).where(columns.installation == installation)
     if wanted.open is not None:
         query = query.where(columns.closed.is_(None) if wanted.open else columns.closed.is_not(None))
+    if wanted.clusters is not None:
+        query = query.where(_heard(columns, wanted.clusters))
     return query if wanted.kind is None else query.where(columns.kind == wanted.kind)
 
 

@@ -136,7 +136,7 @@ def test_answers_are_observed():
         node = await FakeNode().start()
         async with pool(node) as cluster:
             seen = []
-            cluster.on_request = lambda seconds, rows: seen.append((seconds, rows))
+            cluster.on_request = lambda node, seconds, rows: seen.append((seconds, rows))
             work = FakeWork(1000)
             cluster.attach(work)
             await work.finished()

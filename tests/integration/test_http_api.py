@@ -465,8 +465,8 @@ def test_events_of_an_operation_go_to_its_end(site: Site) -> None:
 def test_the_overview_tells_of_every_operation(site: Site) -> None:
     stop = threading.Event()
     events = read_events(site, "/events", stop)
-    first = {next(events)[0] for _ in range(3)}
-    assert first == {"clusters", "ledger", "health"}
+    first = {next(events)[0] for _ in range(5)}
+    assert first == {"operations", "clusters", "ledger", "health", "incidents"}
     operation = site.hand_in({**CONFIG, "wait_s": 0}).data["id"]
     for name, view, _ in events:
         if name == "operation" and view["id"] == operation and view["state"] == "succeeded":

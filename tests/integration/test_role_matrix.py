@@ -55,6 +55,7 @@ TABLE: dict[str, tuple[Role | None, bool | str]] = {
     "GET /tokens": (ADMIN, False),
     "POST /tokens": (ADMIN, False),
     "DELETE /tokens/{id}": (ADMIN, False),
+    "GET /activity": (VIEWER, True),
     "GET /incidents": (VIEWER, True),
     "GET /health": (NOBODY, True),
     "HEAD /health": (NOBODY, True),
