@@ -211,6 +211,8 @@ def make_rules(settings: Settings) -> Rules:
         canary_rows=settings.modify.canary_rows,
         brakes={name: _brake(settings.modify, table) for name, table in settings.clusters.items()},
         brake=_brake(settings.modify, None),
+        inbox_enabled=settings.inbox.enabled,
+        recipes={name: table.model_dump(mode="json") for name, table in settings.inbox.recipes.items()},
     )
 
 

@@ -35,7 +35,7 @@ from eomd.handlers.answer import (
 )
 from eomd.handlers.body import JSON_BYTES_MAX, Body, JsonBody
 from eomd.handlers.context import Context
-from eomd.handlers.requests import Request, validate, validate_parameters
+from eomd.handlers.requests import OPERATION_ID_MAX, Request, validate, validate_parameters
 from eomd.handlers.route import Method, Route
 from eomd.operations.caller import Caller, Operator
 
@@ -53,7 +53,6 @@ BODY_BYTES_PER_S_MIN = 1024
 FLUSH_S_MAX = 60.0
 #: Tornado answers its own limit without JSON, so that ours are the ones that count
 _UNLIMITED = 2**62
-OPERATION_ID_MAX = 2**31 - 1
 #: of an unknown path, in what is said about it
 PATH_CHARACTERS_MAX = 200
 

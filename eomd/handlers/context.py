@@ -92,8 +92,8 @@ class Context:
         scratch = self.desk.receiving().parent
         return DownloadSource(download, self.desk.tools.executors.serving, scratch)
 
-    def health(self, *, with_components: bool) -> HealthView:
-        """Return how the service stands."""
+    def health(self, grants: Grants | None) -> HealthView:
+        """Return how the service stands; of its parts only what is granted, None: nothing."""
         components = self.desk.components()
         health: HealthView = {
             "status": self._status(components),
@@ -101,9 +101,11 @@ class Context:
             "commit": self.commit,
             "started": format_time(self.started),
         }
-        if with_components:
-            server = "draining" if self.draining.is_set() else "ready"
-            health["components"] = {"server": {"state": server, "requests": self._active}, **components}
+        if grants is not None:
+            state = "draining" if self.draining.is_set() else "ready"
+            server = {"state": state, "since": format_time(self.started), "requests": self._active}
+            clusters = {name: s for name, s in components["clusters"].items() if grants.has_cluster(name)}
+            health["components"] = {"server": server, **components, "clusters": clusters}
         return health
 
     def _status(self, components: dict[str, Any]) -> Literal["ok", "degraded", "down"]:
@@ -121,7 +123,7 @@ class Context:
 
     def overview(self, grants: Grants) -> dict[str, Any]:
         """Return what the overview shows beside the operations."""
-        health = self.health(with_components=True)
+        health = self.health(grants)
         clusters = [cluster for cluster in self.desk.clusters() if grants.has_cluster(cluster.name)]
         return {
             "clusters": [cluster_view(cluster) for cluster in clusters],

@@ -9,6 +9,6 @@ from eomd.handlers.requests import Nothing
 class HealthHandler(ApiHandler):
     async def get(self) -> None:
         self.parameters(Nothing)
-        self.answer(self.context.health(with_components=self.caller is not None))
+        self.answer(self.context.health(self.caller.grants if self.caller is not None else None))
 
     head = get

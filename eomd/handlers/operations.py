@@ -8,6 +8,7 @@ from typing import Any
 from eomd.errors import ForbiddenError
 from eomd.handlers.base import ApiHandler
 from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, UncertainRequest
+from eomd.handlers.console_views import event_view
 from eomd.handlers.requests import DecisionRequest, Nothing, OperationsRequest, RowsRequest
 from eomd.handlers.views import OperationView, operation_view
 from eomd.model import Kind, Operation, Role
@@ -67,6 +68,13 @@ class SummaryHandler(ApiHandler):
     async def get(self, id: str) -> None:
         self.parameters(Nothing)
         self.answer(await self.context.desk.summary(self.parse_id(id)))
+
+
+class TimelineHandler(ApiHandler):
+    async def get(self, id: str) -> None:
+        self.parameters(Nothing)
+        events = await self.context.desk.timeline(self.parse_id(id))
+        self.answer({"items": [event_view(event) for event in events]})
 
 
 class ActionHandler(_Viewing):

@@ -48,6 +48,7 @@ PAGE_MAX = 1_000_000
 ROWS_LIMIT_MAX = 1000
 #: a row's number is a u32 on the wire
 OFFSET_MAX = 2**32 - 1
+OPERATION_ID_MAX = 2**31 - 1
 PROBLEMS_MAX = 100
 #: what may stand in a result's column `status`
 ROW_STATUS_NAMES = tuple(
@@ -290,6 +291,28 @@ class ActivityRequest(Request):
     """How much of the last hour."""
 
     minutes: Annotated[int, Whole, Field(ge=1, le=60)] = 60
+
+
+class AuditRequest(Request):
+    """Which entries of the audit."""
+
+    signed = False
+    #: about this operation
+    operation: Annotated[int, Whole, Field(ge=1, le=OPERATION_ID_MAX)] | None = None
+    #: a part of who did it
+    who: Annotated[str, Field(min_length=1, max_length=64), Text] | None = None
+    action: Annotated[str, Field(min_length=1, max_length=64), Text] | None = None
+    from_: Annotated[Time | None, Field(alias="from")] = None
+    to: Time | None = None
+    #: older than the entry of this id
+    before: Annotated[int, Whole, Field(ge=1, le=USER_MAX)] | None = None
+    limit: Annotated[int, Whole, Field(ge=1, le=PAGE_SIZE_MAX)] = 50
+
+
+class DiaryRequest(Request):
+    """How much of the restart diary."""
+
+    limit: Annotated[int, Whole, Field(ge=1, le=500)] = 50
 
 
 class IncidentsRequest(Request):

@@ -10,7 +10,14 @@ from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, Uncertai
 from eomd.handlers.clusters import ClusterHandler, ClustersHandler
 from eomd.handlers.console import ConsoleAssetHandler, ConsoleHandler, ConsolePageHandler
 from eomd.handlers.console_files import ASSETS
-from eomd.handlers.console_views import ActivityView
+from eomd.handlers.console_views import (
+    ActivityView,
+    ApprovalRulesView,
+    AuditView,
+    DiaryEntryView,
+    RecipesView,
+    TimelineView,
+)
 from eomd.handlers.download import DownloadHandler
 from eomd.handlers.events import OperationEventsHandler, OverviewEventsHandler
 from eomd.handlers.evidence import EvidenceHandler
@@ -37,6 +44,7 @@ from eomd.handlers.operations import (
     RowsHandler,
     SettleHandler,
     SummaryHandler,
+    TimelineHandler,
 )
 from eomd.handlers.people import PasswordHandler, SessionHandler, UserHandler, UsersHandler
 from eomd.handlers.people_requests import (
@@ -46,11 +54,14 @@ from eomd.handlers.people_requests import (
     UserChange,
     UserRequest,
 )
+from eomd.handlers.records import AuditHandler, DiaryHandler
 from eomd.handlers.requests import (
     ActivityRequest,
+    AuditRequest,
     ClusterChange,
     DecisionRequest,
     Definitions,
+    DiaryRequest,
     DownloadRequest,
     IncidentsRequest,
     ModifyConfig,
@@ -62,6 +73,7 @@ from eomd.handlers.requests import (
 )
 from eomd.handlers.root import RootHandler
 from eomd.handlers.route import Method, Route
+from eomd.handlers.standing import ApprovalRulesHandler, RecipesHandler
 from eomd.handlers.tokens import TokenHandler, TokensHandler
 from eomd.handlers.upload import UploadHandler
 from eomd.handlers.views import (
@@ -87,7 +99,7 @@ VIEWER, OPERATOR, APPROVER, ADMIN = Role
 
 def make_routes() -> list[Route]:
     """Return every path that is served."""
-    return [*_mis_routes(), *_operation_routes(), *_setup_routes(), *_people_routes(),
+    return [*_mis_routes(), *_operation_routes(), *_setup_routes(), *_record_routes(), *_people_routes(),
             *_service_routes(), *_console_routes(), *_internal_routes()]  # fmt: skip
 
 
@@ -195,6 +207,11 @@ def _operation_routes() -> list[Route]:
             "/operations/{id}/summary", SummaryHandler, get("Figures of the result", response=dict[str, Any])
         ),
         Route(
+            "/operations/{id}/timeline",
+            TimelineHandler,
+            get("Everything that happened to it", response=TimelineView),
+        ),
+        Route(
             "/operations/{id}/evidence",
             EvidenceHandler,
             {
@@ -259,6 +276,39 @@ def _setup_routes() -> list[Route]:
                 "PUT": Method(
                     "Replace the counters' definitions", ADMIN, request=Definitions, response=DefinitionsView
                 ),
+            },
+        ),
+    ]
+
+
+def _record_routes() -> list[Route]:
+    """What is in force, and what was done."""
+    return [
+        Route(
+            "/approval",
+            ApprovalRulesHandler,
+            {"GET": Method("What needs a second person", VIEWER, response=ApprovalRulesView, narrows=True)},
+        ),
+        Route(
+            "/recipes",
+            RecipesHandler,
+            {"GET": Method("The inbox's recipes", VIEWER, response=RecipesView, narrows=True)},
+        ),
+        Route(
+            "/audit",
+            AuditHandler,
+            {"GET": Method("Who did what, newest first", ADMIN, parameters=AuditRequest, response=AuditView)},
+        ),
+        Route(
+            "/diary",
+            DiaryHandler,
+            {
+                "GET": Method(
+                    "The server's starts and ends, newest first",
+                    VIEWER,
+                    parameters=DiaryRequest,
+                    response=list[DiaryEntryView],
+                )
             },
         ),
     ]

@@ -19,7 +19,7 @@ from eomd.durable import sync_file
 from eomd.model import Model, Operation, Order, State
 from eomd.operations.approval import describe, judge
 from eomd.operations.schedule import Schedule
-from eomd.operations.story import format_hand_in, tell
+from eomd.operations.story import format_hand_in, format_state, tell
 from eomd.operations.tools import Tools
 from eomd.storage.amounts import measure_amounts
 from eomd.storage.checkpoint import Checkpoint, Manifest
@@ -212,7 +212,7 @@ class Admission:
                 path = self._tools.data.log(operation.id)
                 tell(path, format_hand_in(operation))
                 if operation.message:
-                    tell(path, operation.message)
+                    tell(path, format_state(operation))
             except OSError as error:
                 log.warning("log not written: %s", error, extra={"operation": operation.id})
 

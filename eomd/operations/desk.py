@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -34,12 +35,14 @@ from eomd.operations.results import Download, Results
 from eomd.operations.retention import Retention
 from eomd.operations.schedule import Schedule
 from eomd.operations.settling import Settling
+from eomd.operations.timeline import LINES_MAX, Event, tell_all
 from eomd.operations.tools import Tools
 from eomd.operations.watch import Watch
 from eomd.storage.csv_reader import inspect_source
 from eomd.storage.files import parse_stored_name
 from eomd.storage.ledger import Ledger, OperationFilter
 from eomd.storage.settlement import Verdict
+from eomd.watchdog.diary import read_diary
 
 __all__ = ["Caller", "Desire", "Desk", "Download", "Verdict"]
 
@@ -157,6 +160,13 @@ class Desk:
 
     async def summary(self, operation: int) -> dict[str, Any]:
         return await self.results.summary(await self.operation(operation))
+
+    async def timeline(self, operation: int) -> list[Event]:
+        """Return everything that happened to an operation. Raises NotFoundError, LedgerUnavailableError."""
+        shown = await self.operation(operation)
+        audit = await self.ledger.audit_of(f"operation {operation}")
+        lines = await self._serve(_read_log, self.tools.data.log(operation))
+        return tell_all(shown, audit, lines)
 
     async def open_download(
         self, name: str, caller: Caller, *, failed_only: bool = False, bom: bool = True
@@ -299,20 +309,35 @@ class Desk:
             },
             "clusters": {view.name: view.state for view in self.clusters()},
             "operations": {"queued": self.schedule.queued, "running": self.schedule.running},
-            "disk": {
-                "free_mb": round(self.tools.data.free_mb()),
-                "min_free_mb": self.tools.rules.min_free_mb,
-            },
+            "disk": self._disk(),
             **self.watch.components(),
         }
+
+    def _disk(self) -> dict[str, Any]:
+        free_mb, min_free_mb, seen = self.tools.data.free_mb(), self.tools.rules.min_free_mb, self.watch.disk
+        state = "short" if free_mb < min_free_mb else "low" if free_mb < 2 * min_free_mb else "up"
+        since = seen.since.isoformat() if seen is not None and seen.state == state else None
+        return {"state": state, "since": since, "free_mb": round(free_mb), "min_free_mb": min_free_mb}
 
     def live(self) -> list[Operation]:
         """Return the operations that have not ended."""
         return list(self.board.live())
 
+    async def diary(self, count: int) -> list[dict[str, Any]]:
+        """Return who started, stopped and killed the server, when and why, newest first."""
+        entries = await self._serve(read_diary, self.tools.data.path / "watchdog", count)
+        return list(reversed(entries))
+
     async def _serve(self, work: Any, *arguments: object) -> Any:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.tools.executors.serving, partial(work, *arguments))
+
+
+def _read_log(log: Path) -> list[str]:
+    """Return the lines of an operation's log; nothing where retention has removed it."""
+    with suppress(FileNotFoundError), log.open(encoding="utf-8", errors="replace") as lines:
+        return list(deque(lines, LINES_MAX))
+    return []
 
 
 def _note_of(upload: Path) -> Path:

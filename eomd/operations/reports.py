@@ -11,7 +11,7 @@ import logging
 from eomd.errors import DiskFullError
 from eomd.model import Operation
 from eomd.operations.keeper import DISK_LOOK_S, Keeper
-from eomd.operations.story import format_counts
+from eomd.operations.story import format_state
 from eomd.operations.tools import Tools
 from eomd.storage.recorder import OperationChange
 from eomd.storage.rows_file import disk_errors
@@ -29,10 +29,8 @@ class Reports:
 
     async def tell(self, operation: Operation) -> None:
         """Tell of the state that an operation has entered."""
-        reason = f" ({operation.message})" if operation.message else ""
         async with self._telling:
-            story = f"{operation.state.value}{reason}; {format_counts(operation.counts)}"
-            await self._keeper.tell(operation, story)
+            await self._keeper.tell(operation, format_state(operation))
             try:
                 await self._record(operation)
             except (OSError, DiskFullError) as error:

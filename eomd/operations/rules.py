@@ -5,8 +5,9 @@ takes effect at once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from eomd.operations.approval import ApprovalRules
 from eomd.operations.brake import BrakeLimits
@@ -42,11 +43,15 @@ class Rules:
     #: by cluster; `brake` is for the others
     brakes: Mapping[str, BrakeLimits]
     brake: BrakeLimits
+    #: whether dropped files are taken
+    inbox_enabled: bool = True
+    #: by folder of the inbox: what its files are handed in with, ready for JSON
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def brake_of(self, cluster: str) -> BrakeLimits:
         return self.brakes.get(cluster, self.brake)
 
     def become(self, other: Rules) -> None:
         """Take over every rule of another record."""
-        for field in fields(self):
-            setattr(self, field.name, getattr(other, field.name))
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))

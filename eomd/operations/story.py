@@ -21,6 +21,13 @@ def format_counts(counts: Counts) -> str:
     return f"{text}, {counts.uncertain:,} uncertain" if counts.uncertain else text
 
 
+def format_state(operation: Operation) -> str:
+    """Say which state was entered, why, and how the rows stand. `timeline` reads it."""
+    by = f" by {operation.paused_by.value}" if operation.paused_by else ""
+    reason = f" ({operation.message})" if operation.message else ""
+    return f"{operation.state.value}{by}{reason}; {format_counts(operation.counts)}"
+
+
 def format_hand_in(operation: Operation) -> str:
     """Say who asked for what."""
     order, rows = operation.order, operation.counts.total

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from eomd.evt.cluster import Cluster
@@ -43,6 +43,9 @@ class WatchNews:
     """The watchdog's word."""
 
     ledger: Sight | None = None
+    disk: Sight | None = None
+    #: the machine's
+    clock: dict[str, Any] | None = None
     nodes: tuple[NodeSight, ...] = ()
     inbox: dict[str, Any] | None = None
     #: the server itself, as the watchdog sees it
@@ -60,6 +63,8 @@ class Watch:
     clock: Callable[[], float] = time.monotonic
     _news: WatchNews = field(default_factory=WatchNews)
     _heard_s: float | None = None
+    #: since when there is one, or none
+    _since: datetime = field(default_factory=lambda: datetime.now(UTC))
     _nodes: dict[tuple[str, str], NodeSight] = field(default_factory=dict)
 
     @property
@@ -83,6 +88,8 @@ class Watch:
 
     def hear(self, news: WatchNews) -> dict[str, Any]:
         """Take the watchdog's word; return how the server sees the same things."""
+        if not self.present:
+            self._since = datetime.now(UTC)
         former, self._news, self._heard_s = self._news, news, self.clock()
         self._nodes = {(node.cluster, node.address): node for node in news.nodes}
         if news.ledger is not None and _turned(former.ledger, news.ledger):
@@ -116,10 +123,28 @@ class Watch:
     def components(self) -> dict[str, Any]:
         """Return the watchdog's part of /health."""
         if not self.present:
-            return {"watchdog": {"state": "absent"}}
+            return {"watchdog": {"state": "absent", "since": self._absent_since.isoformat()}}
         news = self._news
-        watchdog = {"state": "present", "incidents_open": news.incidents_open, "server": news.server}
-        return {"watchdog": watchdog} | ({} if news.inbox is None else {"inbox": news.inbox})
+        watchdog = {
+            "state": "present",
+            "since": self._since.isoformat(),
+            "incidents_open": news.incidents_open,
+            "server": news.server,
+        }
+        told = {"watchdog": watchdog, "inbox": news.inbox, "clock": news.clock}
+        return {name: part for name, part in told.items() if part is not None}
+
+    @property
+    def disk(self) -> Sight | None:
+        """The data folder's file system as the watchdog sees it."""
+        return self._news.disk if self.present else None
+
+    @property
+    def _absent_since(self) -> datetime:
+        """The last word's time; the server's start where there was none."""
+        if self._heard_s is None:
+            return self._since
+        return datetime.now(UTC) - timedelta(seconds=self.clock() - self._heard_s)
 
 
 def _turned(former: Sight | None, now: Sight) -> bool:

@@ -17,7 +17,7 @@ from eomd.model import ClusterTitle, EidDefinition, Incident, Operation
 from eomd.storage import audit, incidents, meta, migrate, nosdata, tokens, users
 from eomd.storage import operation_reads as reads
 from eomd.storage import operation_writes as writes
-from eomd.storage.audit import AuditEntry
+from eomd.storage.audit import AuditEntry, AuditFilter
 from eomd.storage.columns import Shapes
 from eomd.storage.engine import LedgerSettings, zone_of
 from eomd.storage.incidents import IncidentFilter
@@ -32,6 +32,7 @@ from eomd.storage.users import SessionRecord, UserRecord
 __all__ = [
     "KEY_LIFE",
     "AuditEntry",
+    "AuditFilter",
     "IncidentFilter",
     "Ledger",
     "LedgerSettings",
@@ -245,6 +246,10 @@ class Ledger:
     async def audit_of(self, subject: str) -> list[AuditEntry]:
         """Return what was done to a subject such as `operation 12`, oldest first."""
         return await self._link.read(lambda c: audit.of_subject(c, self._schema, subject))
+
+    async def audit_page(self, wanted: AuditFilter) -> list[AuditEntry]:
+        """Return who did what, newest first."""
+        return await self._link.read(lambda c: audit.newest(c, self._schema, wanted))
 
     async def put_incidents(self, installation: str, changed: Sequence[Incident]) -> None:
         """Write incidents of an installation over what stands there of them."""

@@ -53,7 +53,7 @@ def make_schema(table: str, zone: tzinfo) -> Schema:
             _texts("eom_users", metadata, "name", "password", "role", "created", "disabled", "locked_until")
         ),
         sessions=_texts("eom_sessions", metadata, "id", "user", "created", "expires", "address"),
-        audit=_texts("eom_audit", metadata, "entry", "time", "who", "action", "subject", "detail", "address"),
+        audit=_audit(metadata),
         clusters=_texts("define_nosdata_cluster", metadata, "name", "title"),
         eids=_eids(metadata),
         incident=_texts(
@@ -96,6 +96,12 @@ def _person_of(table: Table) -> Table:
     table.append_column(Column("operatorid", BigInteger))
     for column in _columns(String, "operatorname", "clusters", "eids"):
         table.append_column(column)
+    return table
+
+
+def _audit(metadata: MetaData) -> Table:
+    table = _texts("eom_audit", metadata, "entry", "time", "who", "action", "subject", "detail", "address")
+    table.append_column(Column("id", BigInteger))
     return table
 
 

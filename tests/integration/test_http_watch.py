@@ -125,7 +125,7 @@ def test_the_word_of_a_watchdog_that_has_gone_is_forgotten(
     assert health["components"]["watchdog"]["incidents_open"] == 2
     monkeypatch.setattr(watch_module, "NEWS_S_MAX", -1.0)
     health = site.get("/health").data
-    assert (health["status"], health["components"]["watchdog"]) == ("ok", {"state": "absent"})
+    assert (health["status"], health["components"]["watchdog"]["state"]) == ("ok", "absent")
     assert node(site)["probe"] is None
 
 
@@ -135,11 +135,16 @@ def test_what_the_watchdog_sees_stands_in_health(site: Site) -> None:
         ledger=sight("up"),
         inbox={"state": "up", "waiting": 3},
         server={"state": "ready", "restarts": 1},
+        disk=sight("up"),
+        clock={"state": "steady", "since": SINCE, "jump_s": 0.0},
     )
     components = site.get("/health").data["components"]
     assert components["ledger"]["probe"] == "up"
     assert components["inbox"] == {"state": "up", "waiting": 3}
     assert components["watchdog"]["server"] == {"state": "ready", "restarts": 1}
+    assert (components["disk"]["state"], components["disk"]["since"]) == ("up", SINCE)
+    assert components["clock"]["jump_s"] == 0.0
+    assert all(components[part]["since"] for part in ("server", "watchdog", "ledger"))
 
 
 def test_a_node_that_the_watchdog_has_reached_is_tried_at_once(

@@ -154,6 +154,7 @@ async def test_everything_configured_is_looked_at_and_told(site: Site, fish: Sim
         watchdog = health["components"]["watchdog"]
         assert watchdog == {
             "state": "present",
+            "since": watchdog["since"],
             "incidents_open": 0,
             "server": {"state": "ready", "pid": 4711},
         }

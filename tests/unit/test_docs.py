@@ -19,7 +19,7 @@ from eomd.cli.main import COMMANDS, HIDDEN, cli
 from eomd.config import SYSTEM_DATA_DIR
 from eomd.config_live import TAKES, Takes
 from eomd.config_tables import ClusterTable, RecipeTable, Tables
-from eomd.handlers import people_requests, requests, views
+from eomd.handlers import console_views, people_requests, requests, views
 from eomd.handlers.answer import STATUSES
 from eomd.handlers.metrics import Metrics
 from eomd.handlers.routes import make_routes
@@ -274,7 +274,8 @@ def _fields_of_hand_ins() -> list[list[str]]:
     [requests.OperationsRequest, requests.RowsRequest, requests.DownloadRequest, requests.ClusterChange,
      requests.Definitions, requests.EidEntry, requests.QueryHandIn,
      people_requests.TokenRequest, people_requests.UserRequest, people_requests.UserChange,
-     people_requests.LogInRequest, people_requests.PasswordRequest],
+     people_requests.LogInRequest, people_requests.PasswordRequest, requests.ActivityRequest,
+     requests.AuditRequest, requests.DiaryRequest],
 )  # fmt: skip
 def test_every_field_of_a_request_is_documented(model: type[BaseModel]) -> None:
     assert {field.alias or name for name, field in model.model_fields.items()} <= words(API)
@@ -284,7 +285,9 @@ def test_every_field_of_a_request_is_documented(model: type[BaseModel]) -> None:
     "view",
     [views.CountsView, views.OperationsView, views.RowsView, views.UploadView, views.ClusterEntry,
      views.NodeEntry, views.DefinitionsView, views.NewTokenView, views.HealthView,
-     views.UserView, views.SessionView],
+     views.UserView, views.SessionView, console_views.ActivityView, console_views.ClusterSeries,
+     console_views.ApprovalRulesView, console_views.RecipesView, console_views.AuditEntryView,
+     console_views.AuditView, console_views.DiaryEntryView, console_views.EventView],
 )  # fmt: skip
 def test_every_field_of_an_answer_is_documented(view: Any) -> None:
     assert set(view.__annotations__) <= words(API)
