@@ -41,7 +41,7 @@ def operations() -> None:
 )
 @click.option("--from", "from_", metavar="TIME", help="Handed in at or after it (RFC 3339).")
 @click.option("--to", metavar="TIME", help="Handed in before it.")
-@click.option("-q", "--search", "q", metavar="TEXT", help="In the description.")
+@click.option("-q", "--search", "q", metavar="TEXT", help="In description, note or file name.")
 @click.option("--page", type=click.IntRange(min=1), default=1)
 @click.option("--page-size", type=click.IntRange(1, 200), default=20)
 @click.option("--json", "as_json", is_flag=True)

@@ -61,7 +61,8 @@ class RowsHandler(ApiHandler):
     async def get(self, id: str) -> None:
         request = self.parameters(RowsRequest)
         operation = self.parse_id(id)
-        self.answer(await self.context.desk.rows(operation, request.status, request.offset, request.limit))
+        page = request.status, request.offset, request.limit, request.user
+        self.answer(await self.context.desk.rows(operation, *page))
 
 
 class SummaryHandler(ApiHandler):
@@ -147,6 +148,7 @@ def _filter(request: OperationsRequest) -> OperationFilter:
         cluster=request.cluster,
         model=request.model,
         q=request.q,
+        before=request.before,
         page=request.page,
         page_size=request.page_size,
     )

@@ -281,8 +281,10 @@ class OperationsRequest(Request):
     state: State | None = None
     cluster: ClusterName | None = None
     model: Model | None = None
-    #: looked for in the description
+    #: looked for in the description, the note and the source's own name
     q: Annotated[str, Field(max_length=DESCRIPTION_CHARACTERS_MAX), Text] | None = None
+    #: older than the operation of this id
+    before: Annotated[int, Whole, Field(ge=1, le=OPERATION_ID_MAX)] | None = None
     page: Annotated[int, Whole, Field(ge=1, le=PAGE_MAX)] = 1
     page_size: Annotated[int, Whole, Field(ge=1, le=PAGE_SIZE_MAX)] = 20
 
@@ -330,6 +332,8 @@ class RowsRequest(Request):
 
     #: as results name it
     status: Annotated[str, AfterValidator(_check_row_status)] | None = None
+    #: of this user
+    user: Annotated[int, Whole, Field(ge=0, le=2**64 - 1)] | None = None
     offset: Annotated[int, Whole, Field(ge=0, le=OFFSET_MAX)] = 0
     limit: Annotated[int, Whole, Field(ge=1, le=ROWS_LIMIT_MAX)] = 100
 

@@ -75,7 +75,8 @@ class OperationView(TypedDict):
 
 
 class OperationsView(TypedDict):
-    total: int
+    #: null where `before` is given: nobody has counted then
+    total: int | None
     page: int
     page_size: int
     items: list[OperationView]

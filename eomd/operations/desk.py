@@ -134,8 +134,8 @@ class Desk:
         """Return (rows per second of late, seconds left or None)."""
         return self.board.rate(operation)
 
-    async def operations(self, wanted: OperationFilter) -> tuple[int, list[Operation]]:
-        """Return (total, one page, newest first), each as it stands this moment."""
+    async def operations(self, wanted: OperationFilter) -> tuple[int | None, list[Operation]]:
+        """Return (total, None with `before`; one page, newest first), each as it stands this moment."""
         total, items = await self.ledger.operations(wanted)
         return total, [self.board.find(item.id) or item for item in items]
 
@@ -155,8 +155,10 @@ class Desk:
     def subscribe(self, operation: int | None = None) -> Subscription:
         return self.board.subscribe(operation)
 
-    async def rows(self, operation: int, status: str | None, offset: int, limit: int) -> dict[str, Any]:
-        return await self.results.rows(await self.operation(operation), status, offset, limit)
+    async def rows(
+        self, operation: int, status: str | None, offset: int, limit: int, user: int | None = None
+    ) -> dict[str, Any]:
+        return await self.results.rows(await self.operation(operation), status, offset, limit, user)
 
     async def summary(self, operation: int) -> dict[str, Any]:
         return await self.results.summary(await self.operation(operation))

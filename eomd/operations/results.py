@@ -107,10 +107,13 @@ class Results:
             failed_only=failed_only,
         )
 
-    async def rows(self, operation: Operation, status: str | None, offset: int, limit: int) -> dict[str, Any]:
+    async def rows(
+        self, operation: Operation, status: str | None, offset: int, limit: int, user: int | None = None
+    ) -> dict[str, Any]:
         """Return {total, columns, rows} of the result; total is None where nobody has counted."""
         path = await self._in_thread(self._result, operation)
-        total, columns, rows = await self._in_thread(_read_rows, self._reader(path), status, offset, limit)
+        reader = self._reader(path)
+        total, columns, rows = await self._in_thread(_read_rows, reader, status, offset, limit, user)
         return {"total": total, "columns": columns, "rows": rows}
 
     async def summary(self, operation: Operation) -> dict[str, Any]:
@@ -134,9 +137,9 @@ class Results:
 
 
 def _read_rows(
-    reader: ResultReader, status: str | None, offset: int, limit: int
+    reader: ResultReader, status: str | None, offset: int, limit: int, user: int | None
 ) -> tuple[int | None, list[str], Any]:
-    total, rows = reader.rows(status, offset, limit)
+    total, rows = reader.rows(status, offset, limit, user)
     return total, list(reader.columns), rows
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from eomd.model import ClusterTitle, EidDefinition, Incident, Operation
-from eomd.storage import audit, incidents, meta, migrate, nosdata, tokens, users
+from eomd.storage import audit, incidents, meta, migrate, nosdata, operation_pages, tokens, users
 from eomd.storage import operation_reads as reads
 from eomd.storage import operation_writes as writes
 from eomd.storage.audit import AuditEntry, AuditFilter
@@ -158,9 +158,9 @@ class Ledger:
         """Let another operation have the Idempotency-Key of a hand-in and its place as a child."""
         await self._link.write(lambda c: writes.release(c, self._schema, uuid))
 
-    async def operations(self, wanted: OperationFilter) -> tuple[int, list[Operation]]:
-        """Return how many operations there are and one page of them, newest first."""
-        return await self._link.read(lambda c: reads.page(c, self._schema, self._shapes, wanted))
+    async def operations(self, wanted: OperationFilter) -> tuple[int | None, list[Operation]]:
+        """Return how many operations there are (None with `before`) and one page of them, newest first."""
+        return await self._link.read(lambda c: operation_pages.page(c, self._schema, self._shapes, wanted))
 
     async def unfinished(self, installation: str) -> list[Operation]:
         """Return an installation's unfinished operations, oldest first."""

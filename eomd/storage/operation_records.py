@@ -150,8 +150,10 @@ class OperationFilter:
     state: State | None = None
     cluster: str | None = None
     model: Model | None = None
-    #: text within the description
+    #: text within the description, the source's name or the note
     q: str | None = None
+    #: older than this one
+    before: int | None = None
     #: only operations that are within these; foreign ones are within UNLIMITED alone
     grants: Grants = UNLIMITED
     page: int = 1

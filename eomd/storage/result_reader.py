@@ -76,8 +76,10 @@ class ResultReader:
         """Return the headers behind `detail`: `1001`, or `1001_before` and `1001_after`."""
         return self.columns[self._status + 2 :]
 
-    def rows(self, status: str | None, offset: int, limit: int) -> tuple[int | None, list[list[str]]]:
-        """Return the cells of rows offset … offset+limit among those of a status (None: all).
+    def rows(
+        self, status: str | None, offset: int, limit: int, user: int | None = None
+    ) -> tuple[int | None, list[list[str]]]:
+        """Return the cells of rows offset … offset+limit among those of a status and a user (None: all).
 
         With them comes how many there are in all; None where the file was not read to its end for it. Raises
         ValueError where the file is not a result.
@@ -87,6 +89,8 @@ class ResultReader:
         skipped = 0
         for batch in self._batches():
             matching = batch if status is None else batch.filter(pc.equal(batch.column(status_at), status))
+            if user is not None:
+                matching = matching.filter(pc.equal(matching.column(0), str(user)))
             page = matching.slice(max(0, offset - skipped), limit - len(wanted))
             wanted += [list(cells) for cells in zip(*(c.to_pylist() for c in page.columns), strict=True)]
             skipped += matching.num_rows

@@ -26,6 +26,7 @@ from eomd.model import (
     Counts,
     Duplicates,
     EidDefinition,
+    Grants,
     Mode,
     Model,
     Order,
@@ -325,6 +326,53 @@ class TestLists:
             assert total == 7
             assert [operation.id for operation in first] == ids[:3:-1]
             assert [operation.id for operation in last] == ids[:1]
+
+        home.run(scenario)
+
+    def test_pages_before_an_operation_do_not_shift(self, home):
+        async def scenario(ledger):
+            ids = [operation.id for operation in await ledger.admit_many([new_operation() for _ in range(5)])]
+            _, first = await ledger.operations(OperationFilter(page_size=2))
+            await ledger.admit(new_operation())
+            total, second = await ledger.operations(OperationFilter(page_size=2, before=first[-1].id))
+            assert total is None
+            assert [operation.id for operation in first + second] == ids[:0:-1]
+            assert await ledger.operations(OperationFilter(before=ids[0])) == (None, [])
+
+        home.run(scenario)
+
+    def test_a_last_page_knows_how_many_there_are_and_one_behind_it_too(self, home):
+        async def scenario(ledger):
+            await ledger.admit_many([new_operation() for _ in range(4)])
+            for page, there in ((1, 3), (2, 1), (3, 0)):
+                total, items = await ledger.operations(OperationFilter(page=page, page_size=3))
+                assert (total, len(items)) == (4, there)
+
+        home.run(scenario)
+
+    @pytest.mark.parametrize("foreign", [False, True])
+    def test_filters_hold_together_whether_others_write_there_or_not(self, home, foreign):
+        async def scenario(ledger):
+            if foreign:
+                home.execute(FOREIGN)
+            ours = await ledger.admit(new_operation(description="abc"))
+            await ledger.admit_many([new_operation(cluster="label"), new_operation(operatorid=8)])
+            asked = {"cluster": "fish", "operatorid": 7, "model": Model.MODIFY, "from_": NOON}
+            assert await listed(ledger, **asked) == [ours.id]
+            assert await listed(ledger, **asked, state=State.QUEUED, q="abc") == [ours.id]
+            assert await listed(ledger, **asked, to=NOON) == []
+            granted = Grants(frozenset(["fish"]), frozenset([1001, 1002]))
+            assert await listed(ledger, operatorid=7, grants=granted) == [ours.id]
+            assert await listed(ledger, grants=Grants(eids=frozenset([1001]))) == []
+
+        home.run(scenario)
+
+    def test_text_is_found_in_note_and_file_name(self, home):
+        async def scenario(ledger):
+            ours = await ledger.admit(new_operation(original_name="七月 名单.csv", eids=(4711,)))
+            await ledger.admit(new_operation())
+            assert await listed(ledger, q="七月") == [ours.id]
+            assert await listed(ledger, q="inc_4711") == [ours.id]
 
         home.run(scenario)
 

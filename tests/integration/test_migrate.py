@@ -276,6 +276,25 @@ def test_a_ledger_without_second_looks_gains_their_columns_and_keeps_its_audit(h
     assert pending_migrations(home.settings()) == []
 
 
+def test_a_ledger_without_indexes_for_the_history_gains_them(home):
+    migrate(home.settings())
+    for index, table in (
+        ("ix_define_optgroup_create_time", "define_optgroup"),
+        ("ix_define_optgroup_status", "define_optgroup"),
+        ("ix_eom_operation_cluster", "eom_operation"),
+    ):
+        home.execute(f"DROP INDEX {index}" + f" ON {table}" * (home.kind == "mysql"))
+    home.execute("UPDATE eom_alembic_version SET version_num = '0005'")
+    words = [
+        "create an index on define_optgroup (create_time)",
+        "create an index on define_optgroup (status)",
+        "create an index on eom_operation (cluster)",
+    ]
+    assert pending_migrations(home.settings()) == words
+    assert migrate(home.settings()) == words
+    assert pending_migrations(home.settings()) == []
+
+
 def test_a_ledger_without_incidents_gains_their_table(home):
     migrate(home.settings())
     home.execute("DROP TABLE eom_incident")

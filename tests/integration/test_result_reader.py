@@ -75,6 +75,15 @@ def test_page_of_one_status_counts_only_its_rows(path: Path) -> None:
     assert result.rows("NO_SUCH_STATUS", 0, 10) == (0, [])
 
 
+def test_rows_of_one_user_are_found(path: Path) -> None:
+    result = _result(path, [RowStatus.OK, RowStatus.READ_ONLY] * 5)
+    total, rows = result.rows(None, 0, 10, user=4)
+    assert (total, [row[0] for row in rows]) == (1, ["4"])
+    assert result.rows("READ_ONLY", 0, 10, user=4)[0] == 1
+    assert result.rows("OK", 0, 10, user=4) == (0, [])
+    assert result.rows(None, 0, 10, user=99) == (0, [])
+
+
 def test_failed_rows_are_a_result_file_of_their_own(path: Path) -> None:
     names = ["a", "b", "c", 'd,"\n', "=e", "f"]
     result = _result(path, STATUSES, names)
