@@ -22,6 +22,7 @@ from eomd.handlers.application import make_application
 from eomd.handlers.views import ReloadView
 from eomd.handover import API, Heartbeat, Sign
 from eomd.heartbeat import Heart
+from eomd.http_server import BoundedServer
 from eomd.listen import is_local
 from eomd.loop_monitor import LoopMonitor
 from eomd.reconfigure import Reconfiguration
@@ -45,6 +46,7 @@ RETENTION_S = 3600.0
 HEADER_BYTES_MAX = 32 * 1024
 #: a connection without a request, or with half of one's headers
 IDLE_S_MAX = 75.0
+_UNBOUNDED = sys.maxsize
 
 
 def run(
@@ -159,11 +161,15 @@ class Server:
             self._ledger_tried.set()
 
     def _listen(self) -> None:
-        application = make_application(self._rooms.context)
+        context = self._rooms.context
+        application = make_application(context)
         tls = self._configuration.tls
         for name, listener in self._sockets.items():
-            server = HTTPServer(
+            server = BoundedServer(
                 application,
+                # the machine's own commands get through whatever others do
+                bound=lambda own=name == API: _UNBOUNDED if own else context.connections_max,
+                excess=context.excess,
                 ssl_options=None if name == API else tls,
                 max_header_size=HEADER_BYTES_MAX,
                 idle_connection_timeout=IDLE_S_MAX,

@@ -283,6 +283,10 @@ class LimitsTable(Table):
     rows: Annotated[int, Field(ge=1, le=2**32 - 1)] = 20_000_000
     line_bytes: Annotated[int, Field(ge=64, le=2**30)] = 1_048_576
     queued_operations: Natural = 1000
+    #: to each listening address, at a time
+    connections: Natural = 2000
+    #: at a time
+    event_streams: Natural = 200
     min_free_mb: Whole = 512
     unknown_eids: Literal["refuse", "allow"] = "refuse"
 

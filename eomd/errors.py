@@ -18,6 +18,7 @@
     │   ├── LedgerUnavailableError    LEDGER_UNAVAILABLE
     │   ├── QueueFullError            QUEUE_FULL
     │   ├── TooManyAttemptsError      TOO_MANY_ATTEMPTS: wrong passwords
+    │   ├── TooBusyError              TOO_BUSY: connections, event streams
     │   ├── DrainingError             DRAINING
     │   ├── StoppedError              STOPPED: by a person; the watchdog says so in the server's place
     │   └── DiskFullError             DISK_FULL
@@ -199,6 +200,17 @@ class TooManyAttemptsError(UnavailableError):
     def __init__(self, reason: str, retry_after_s: int = 1) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(reason)
+
+
+class TooBusyError(UnavailableError):
+    """So many of something are open at a time; names the limit."""
+
+    code = "TOO_BUSY"
+    retry_after_s = 5
+
+    def __init__(self, what: str, limit: str = "", value: int = 0) -> None:
+        self.limit, self.limit_value = limit, value
+        super().__init__(f"{value:,} {what} are open already ({limit}); try again in a moment")
 
 
 class DrainingError(UnavailableError):

@@ -122,6 +122,8 @@ class Reconfiguration:
         rooms.desk.clusters_.titles = {name: table.title for name, table in settings.clusters.items()}
         rooms.fleet.become(reading.clusters)
         rooms.context.upload_mb = settings.limits.upload_mb
+        rooms.context.connections_max = settings.limits.connections
+        rooms.context.streams_max = settings.limits.event_streams
         rooms.context.access.settings = access_settings(settings, self._api_socket, exposed=self._exposed)
         rooms.context.access.people.session_hours = settings.auth.session_hours
         if self._exposed and not settings.auth.enabled:

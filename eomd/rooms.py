@@ -268,6 +268,8 @@ def _make_context(settings: Settings, desk: Desk, metrics: Metrics, api_socket: 
         metrics=metrics,
         receiving=ThreadPoolExecutor(RECEIVING_THREADS, thread_name_prefix="receiving"),
         upload_mb=settings.limits.upload_mb,
+        connections_max=settings.limits.connections,
+        streams_max=settings.limits.event_streams,
         openapi=cache(lambda: encode(describe_api(make_routes()))),
         commit=commit(),
         console=Console.read(),

@@ -31,7 +31,7 @@ PAUSE_S = 1.0
 CHUNK_BYTES = 256 * 1024
 ANSWER_BYTES_MAX = 64 << 20
 PROBLEMS_SHOWN_MAX = 20
-RETRIED_ERRORS = frozenset({"LEDGER_UNAVAILABLE", "QUEUE_FULL", "DRAINING"})
+RETRIED_ERRORS = frozenset({"LEDGER_UNAVAILABLE", "QUEUE_FULL", "DRAINING", "TOO_BUSY"})
 
 #: told how many bytes have gone, of how many (0: not known)
 OnBytes = Callable[[int, int], None]

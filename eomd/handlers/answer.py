@@ -14,6 +14,7 @@ from eomd.errors import (
     InvalidFileError,
     LooksRepeatedError,
     RequestError,
+    TooBusyError,
     TooLargeError,
     UnavailableError,
     WrongStateError,
@@ -50,6 +51,7 @@ STATUSES: dict[str, Status] = {
     "LEDGER_UNAVAILABLE": Status(503, 50301),
     "DRAINING": Status(503, 50302),
     "STOPPED": Status(503, 50303),
+    "TOO_BUSY": Status(503, 50304),
     "DISK_FULL": Status(507, 50701),
 }
 
@@ -141,6 +143,9 @@ def _facts(error: EomdError) -> dict[str, Any]:
             return {"operation": error.operation, "state": error.state, "action": error.action}
         case LooksRepeatedError():
             return {"repeats": [each.id for each in error.earlier], "earlier": _earlier(error)}
+        case TooBusyError():
+            facts = {"limit": error.limit, "value": error.limit_value}
+            return {**facts, "retry_after_s": error.retry_after_s}
         case UnavailableError():
             return {"retry_after_s": error.retry_after_s}
     return {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -23,6 +24,7 @@ from eomd.errors import (
     FieldProblem,
     InvalidConfigError,
     NotFoundError,
+    TooBusyError,
     TooLargeError,
 )
 from eomd.handlers.answer import (
@@ -44,6 +46,8 @@ logger = logging.getLogger(__name__)
 #: of a refused request's body, read and dropped
 DROPPED_BYTES_MAX = 64 * 2**20
 DROPPING_S_MAX = 10.0
+#: a year
+HSTS_S = 31_536_000
 #: a body that brings nothing for so long is given up
 STALL_S_MAX = 60.0
 #: a body that takes longer than this must come at least so fast, or is given up
@@ -83,7 +87,14 @@ class ApiHandler(RequestHandler):
         self._timer: asyncio.TimerHandle | None = None
         self._left = False
         self._changes = self._may_change()
+        self._excessive = self.connection.stream in context.excess
         context.enter(changes=self._changes)
+        self._promise_tls()
+
+    def _promise_tls(self) -> None:
+        """Have a browser that came by TLS come by nothing else from now on."""
+        if self.context.access.is_secure(self.request):
+            self.set_header("Strict-Transport-Security", f"max-age={HSTS_S}")
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -95,6 +106,9 @@ class ApiHandler(RequestHandler):
         # answers are data: a browser that is led to one as a page runs and frames nothing of it
         self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        # called before there is a context too, and again where an error begins the answer anew
+        if hasattr(self, "context"):
+            self._promise_tls()
 
     def compute_etag(self) -> str | None:
         """Answers of the API change; hashing them would save nothing."""
@@ -115,6 +129,7 @@ class ApiHandler(RequestHandler):
         self._await_body()
         try:
             self._check_framing()
+            self._check_room()
             if self.request.method not in self.route.methods:
                 await self._refuse(method_not_allowed(str(self.request.method), list(self.route.methods)))
                 return
@@ -305,6 +320,8 @@ class ApiHandler(RequestHandler):
         self._dropped = 0
         if not self._brings_body():
             # Tornado would close a connection whose request was answered before its end
+            if self._excessive:
+                self.set_header("Connection", "close")
             self.write(content)
             return
         self.set_header("Connection", "close")
@@ -323,8 +340,12 @@ class ApiHandler(RequestHandler):
     async def _end_body(self, **path: str) -> None:
         self._stop_timer()
         if self._dropped is not None:
-            self.finish()
-            if self._brings_body():
+            sent = self.finish()
+            if self._excessive:
+                with suppress(StreamClosedError, TimeoutError):
+                    async with asyncio.timeout(FLUSH_S_MAX):
+                        await sent
+            if self._brings_body() or self._excessive:
                 self.hang_up()
             return
         if self.body is not None:
@@ -364,6 +385,10 @@ class ApiHandler(RequestHandler):
         """Tell whether this request may change anything, as far as its method says."""
         method = self.route.methods.get(str(self.request.method))
         return method is not None and self.request.method not in ("GET", "HEAD") and not method.reads
+
+    def _check_room(self) -> None:
+        if self._excessive:
+            raise TooBusyError("connections", "limits.connections", self.context.connections_max)
 
     def _check_framing(self) -> None:
         """Raise BadRequestError for what Tornado would answer without JSON."""
@@ -415,4 +440,8 @@ class UnknownPathHandler(ApiHandler):
 
     async def prepare(self) -> None:
         self._await_body()
-        await self._refuse(failure_of(self.nothing_here()))
+        try:
+            self._check_room()
+            raise self.nothing_here()
+        except EomdError as error:
+            await self._refuse(failure_of(error))

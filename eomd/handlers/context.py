@@ -9,6 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
+from weakref import WeakSet
+
+from tornado.iostream import IOStream
 
 from eomd import __version__
 from eomd.handlers.access import Access
@@ -37,6 +40,9 @@ class Context:
     #: writes bodies to the disk
     receiving: ThreadPoolExecutor
     upload_mb: int
+    #: to each listening address, and streams of events of all, at a time
+    connections_max: int
+    streams_max: int
     #: makes the document at /openapi.json, encoded; takes its time once
     openapi: Callable[[], bytes]
     #: of the source this was built from
@@ -52,6 +58,10 @@ class Context:
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     #: set while none of them may change anything
     unchanging: asyncio.Event = field(default_factory=asyncio.Event)
+    #: connections that are one too many, and are told so
+    excess: WeakSet[IOStream] = field(default_factory=WeakSet)
+    #: streams of events that are open
+    streams: int = 0
     _active: int = 0
     _changing: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from eomd.errors import EomdError
+from eomd.errors import EomdError, TooBusyError
 from eomd.handlers.answer import encode
 from eomd.handlers.base import ApiHandler
 from eomd.model import Operation
@@ -29,6 +29,21 @@ class EventStreamHandler(ApiHandler):
         super().initialize(**arguments)
         self._gone = asyncio.Event()
         self._last_sent = 0.0
+        self._counted = False
+
+    async def admit(self) -> None:
+        """Raises TooBusyError where so many streams are open already."""
+        context = self.context
+        if context.streams >= context.streams_max:
+            raise TooBusyError("event streams", "limits.event_streams", context.streams_max)
+        self._counted = True
+        context.streams += 1
+
+    def _leave(self) -> None:
+        if self._counted:
+            self._counted = False
+            self.context.streams -= 1
+        super()._leave()
 
     def on_connection_close(self) -> None:
         self._gone.set()

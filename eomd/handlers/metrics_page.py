@@ -14,6 +14,9 @@ class MetricsHandler(ApiHandler):
     async def admit(self) -> None:
         if self.caller is None and not is_loopback(self.context.access.address(self.request)):
             raise UnauthenticatedError("metrics are for this machine, or with a token")
+        if self.caller is not None:
+            # they name every cluster
+            self.caller.demand_whole()
 
     async def get(self) -> None:
         self.parameters(Nothing)

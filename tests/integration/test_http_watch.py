@@ -14,7 +14,7 @@ import pytest
 from eomd.evt import node as node_module
 from eomd.evt.simulator import Counter, SimulatedCluster, SimulatorSettings
 from eomd.incident_spool import IncidentSpool
-from eomd.model import Incident, RemedyRecord, Role, Severity
+from eomd.model import Grants, Incident, RemedyRecord, Role, Severity
 from eomd.operations import watch as watch_module
 from tests.integration.http_site import Answer, Site, open_site, wait_until
 
@@ -263,3 +263,28 @@ def test_without_the_ledger_incidents_are_told_from_memory(site: Site) -> None:
     lose_ledger(site, None)
     assert site.get("/incidents").data == listed
     assert not waiting(site)
+
+
+def test_who_is_limited_hears_of_granted_clusters_alone(site: Site) -> None:
+    kinds = {
+        "fish 127.0.0.1:1": "node_down", "label 127.0.0.1:1": "node_down", "ledger": "ledger_down",
+        "configuration": "configuration", "/srv/label": "inbox_unreadable",
+    }  # fmt: skip
+    spool(
+        site, [incident(n, subject=subject, kind=kind) for n, (subject, kind) in enumerate(kinds.items(), 1)]
+    )
+    wait_until(lambda: site.get("/incidents").data["total"] == len(kinds), "the incidents are in the ledger")
+    token = {"Authorization": f"Bearer {site.make_token('viewer', clusters=['fish'])}"}
+
+    def heard() -> tuple[int, set[str]]:
+        told = site.request("GET", "/incidents", headers=token, role=None).data
+        return told["total"], {item["subject"] for item in told["items"]}
+
+    assert heard() == (2, {"fish 127.0.0.1:1", "ledger"})
+    lose_ledger(site, "gone")
+    try:
+        assert heard() == (2, {"fish 127.0.0.1:1", "ledger"})
+    finally:
+        lose_ledger(site, None)
+    newest = site.call(lambda: site.rooms.desk.incidents.newest(10, Grants(frozenset(["fish"]))))
+    assert {each.subject for each in newest} == {"fish 127.0.0.1:1", "ledger"}

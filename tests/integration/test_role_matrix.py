@@ -64,7 +64,7 @@ TABLE: dict[str, tuple[Role | None, bool | str]] = {
     "GET /incidents": (VIEWER, True),
     "GET /health": (NOBODY, True),
     "HEAD /health": (NOBODY, True),
-    "GET /metrics": (NOBODY, True),
+    "GET /metrics": (NOBODY, False),
     "GET /openapi.json": (NOBODY, True),
     "GET /": (NOBODY, True),
     "HEAD /": (NOBODY, True),
