@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 VERSION_TABLE = "eom_alembic_version"
 #: the newest of `migrations/versions/`
-HEAD = "0006"
+HEAD = "0007"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 EPOCH = datetime.fromtimestamp(0, UTC)
 

@@ -7,8 +7,8 @@ from sqlalchemy import Column, Integer
 
 from eomd.storage.migrations.steps import EXACT, MOMENT, AddIndex, Step, apply_missing, own_table
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def steps(table: str) -> list[Step]:
