@@ -13,7 +13,7 @@ export default {
   from: "From",
   to: "To",
   since: "Since",
-  days: { today: "Today", yesterday: "Yesterday", week: "7 days", month: "30 days" },
+  days: { today: "Today", yesterday: "Since yesterday", week: "7 days", month: "30 days" },
   all: "all",
   search: "Search",
   clear: "Clear",

@@ -38,6 +38,8 @@ it("retries failed and unsent rows, never uncertain ones", () => {
   expect(offered({ state: "partial", rows })).toEqual(["evidence", "lookAtUncertain", "settle", "undo"]);
   expect(offered({ state: "partial", rows: { ...rows, failed: 1, uncertain: 0 } })).toContain("retry");
   expect(offered({ state: "cancelled", rows: { ...rows, done: 4 } })).toContain("retry");
+  expect(offered({ state: "cancelled", rows: { ...rows, done: 4 }, dry_run: true })).toContain("retry");
+  expect(offered({ state: "cancelled", rows: { ...rows, done: 4 }, dry_run: true, parent: 3 })).not.toContain("retry");
 });
 
 it("undoes what has changed something, and commits what has not", () => {

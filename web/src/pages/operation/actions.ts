@@ -17,6 +17,9 @@ export const unsentRows = ({ rows }: Pick<Operation, "rows">): number => Math.ma
 export const isUndoPlan = (operation: Operation, parent: Operation | null): boolean =>
   operation.dry_run && parent !== null && !parent.dry_run;
 
+/** The plan of an undo is made again, not tried again. */
+const isMadeAgain = ({ dry_run: dry, parent }: Operation) => dry && parent !== null;
+
 const changes = ({ model, dry_run: dry }: Operation) => model === "modify" && !dry;
 
 const POSSIBLE: Record<Offer, { role: Role; when: (operation: Operation) => boolean }> = {
@@ -28,7 +31,8 @@ const POSSIBLE: Record<Offer, { role: Role; when: (operation: Operation) => bool
   cancel: { role: "operator", when: ({ state }) => ["queued", "awaiting_approval", "running", "paused"].includes(state) },
   retry: {
     role: "operator",
-    when: (operation) => ENDED.includes(operation.state) && (operation.rows.failed > 0 || unsentRows(operation) > 0),
+    when: (operation) =>
+      ENDED.includes(operation.state) && (operation.rows.failed > 0 || unsentRows(operation) > 0) && !isMadeAgain(operation),
   },
   undo: {
     role: "operator",

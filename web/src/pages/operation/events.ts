@@ -36,8 +36,8 @@ export function whoSaid(who: string): Phrase {
 
 /** The text of an event that the page has words of its own for; else it stands as it was written. */
 export function ownWords({ what, text }: TimelineEvent): Phrase | "none" | null {
-  // who, and what of: all of that stands elsewhere on the page
-  if (what === "hand_in" || text === null) return "none";
+  // who, what of, and why it waits: all of that stands elsewhere on the page
+  if (what === "hand_in" || what === "awaiting_approval" || text === null) return "none";
   const verdict = what === "settle" ? VERDICT.exec(text) : null;
   return verdict ? { key: `operation.verdict.${verdict[1]}`, named: {} } : null;
 }
