@@ -23,7 +23,7 @@ OPERATORS = {7: "Li", 8: "王小明"}
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
-    """A site with operations for more than two pages: of two operators, in two clusters, some of them changes."""
+    """A site with more than two pages of operations: two operators, two clusters, some of them changes."""
     folder = tmp_path_factory.mktemp("many")
     source = write_users(folder / "名单.csv", range(1, 4))
     with open_console_site(folder) as opened:
