@@ -278,8 +278,12 @@ def test_undo_shows_its_plan_first_and_gives_back_once(
         f"Operation {identity} (undo)"
     )
     assert counters(site, tmp_path) == before
-    shown = site.client.get(f"/operations/{identity}/timeline")["items"]
-    assert [event["related"] for event in shown if event["what"] in ("undo-plan", "undo")] == [plan, undo]
+    page.goto(f"/console/operations/{identity}")
+    expect(page.locator("[data-event=undo-plan]")).to_contain_text(f"Operation {plan}")
+    page.goto(f"/console/operations/{plan}")
+    expect(page.locator("[data-event=commit]")).to_contain_text(f"Operation {undo}")
+    # asked for once each, the double click included
+    assert site.client.operation(undo)["id"] == plan + 3
     # undone already: said in words, where the click was
     visitor = visit(Role.OPERATOR)
     visitor.allow("status of 409")
