@@ -1,5 +1,5 @@
 /** Operations: listing, looking at, acting on. */
-import { ask, get, post } from "./client";
+import { addressOf, ask, get, post } from "./client";
 import type { Int, Model, Operation, OperationPage, Rows, State, Summary, Uncertain } from "./types";
 
 export interface OperationFilter {
@@ -40,8 +40,11 @@ export const getRows = (
   signal?: AbortSignal,
 ) => get<Rows>(at(id, "/rows"), page, signal);
 
-export const getUncertain = (id: number, page: { offset?: number; limit?: number }) =>
-  get<Uncertain>(at(id, "/settle"), page);
+export const getUncertain = (id: number, page: { offset?: number; limit?: number }, signal?: AbortSignal) =>
+  get<Uncertain>(at(id, "/settle"), page, signal);
+
+/** Of a zip of everything; approvers'. */
+export const evidenceAddress = (id: number) => addressOf(at(id, "/evidence"));
 
 export const act = (id: number, action: Action) => post<Operation>(at(id, `/${action}`));
 

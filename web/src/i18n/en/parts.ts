@@ -14,4 +14,6 @@ export default {
   chartRange: "Range",
   chartCount: "{name}, rows",
   tryAgain: "Try again",
+  operatorId: "Your operator number",
+  operatorName: "Your name",
 };

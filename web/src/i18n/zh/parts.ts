@@ -14,4 +14,6 @@ export default {
   chartRange: "区间",
   chartCount: "{name}，行数",
   tryAgain: "重试",
+  operatorId: "操作人编号",
+  operatorName: "操作人姓名",
 };

@@ -1,0 +1,35 @@
+/** What counters and clusters are called. Asked for once per page load; numbers stand in until it is known. */
+import { shallowRef } from "vue";
+
+import { getDefinitions } from "../api/setup";
+import type { Definitions } from "../api/types";
+import { useLive } from "../live/store";
+
+const known = shallowRef<Definitions | null>(null);
+let asked: Promise<void> | null = null;
+
+function learnNames(): void {
+  asked ??= getDefinitions().then(
+    (definitions) => void (known.value = definitions),
+    () => void (asked = null),
+  );
+}
+
+export function useNames() {
+  const { titleOf } = useLive();
+  learnNames();
+  const listed = (cluster: string, eid: number) =>
+    known.value?.eids.find((each) => each.cluster === cluster && each.eid === Number(eid));
+  return {
+    /** 捕鱼集群, or the name it is configured by */
+    clusterTitle: (cluster: string) =>
+      known.value?.clusters.find(({ name }) => name === cluster)?.title || titleOf(cluster),
+    /** 活动积分 (1001), or the number alone */
+    eidName: (cluster: string, eid: number) => {
+      const name = listed(cluster, eid)?.name;
+      return name ? `${name} (${eid})` : String(eid);
+    },
+    unitOf: (cluster: string, eid: number) => listed(cluster, eid)?.unit ?? "",
+    clusters: () => known.value?.clusters ?? [],
+  };
+}
