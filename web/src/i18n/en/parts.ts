@@ -13,5 +13,6 @@ export default {
   chartTime: "Time",
   chartRange: "Range",
   chartCount: "{name}, rows",
+  since: "since {time}",
   tryAgain: "Try again",
 };

@@ -13,5 +13,6 @@ export default {
   chartTime: "时间",
   chartRange: "区间",
   chartCount: "{name}，行数",
+  since: "自 {time} 起",
   tryAgain: "重试",
 };
