@@ -31,7 +31,7 @@ export default {
   latency: "Latency",
   perS: "{value} rows/s",
   ms: "{value} ms",
-  rowsSummary: "Now {last} rows/s, at most {largest} rows/s.",
+  rowsSummary: "In the last 10 s {last} rows/s, at most {largest} rows/s.",
   latencySummary: "At last {last} ms, at most {largest} ms.",
   nothingYet: "No rows were answered in the last hour.",
   chartsLoading: "Loading the charts …",

@@ -31,7 +31,7 @@ export default {
   latency: "延迟",
   perS: "{value} 行/秒",
   ms: "{value} 毫秒",
-  rowsSummary: "当前 {last} 行/秒，最高 {largest} 行/秒。",
+  rowsSummary: "最近 10 秒 {last} 行/秒，最高 {largest} 行/秒。",
   latencySummary: "最近 {last} 毫秒，最高 {largest} 毫秒。",
   nothingYet: "最近一小时没有应答过的行。",
   chartsLoading: "正在加载图表……",
