@@ -52,6 +52,13 @@ class ConsoleSite:
         answer = self.client.request("PUT", "/nosdata", body, {"Content-Type": "application/json"})
         assert answer.status == 200, answer.body
 
+    def set_cluster(self, cluster: str, **change: Any) -> None:
+        """Change a cluster's pace (`rows_per_s`), or park its operations (`drain`)."""
+        body = json.dumps(change).encode()
+        headers = {"Content-Type": "application/json"}
+        answer = self.client.request("PATCH", f"/clusters/{cluster}", body, headers)
+        assert answer.status == 200, answer.body
+
 
 @contextmanager
 def open_console_site(folder: Path, extra: str = "", *flags: str) -> Iterator[ConsoleSite]:

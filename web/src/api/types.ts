@@ -297,17 +297,65 @@ export interface LedgerHealth {
   last_error: string | null;
   /** changes that wait until it is back */
   spooled: number;
-  probe: Probe | null;
+  /** as the watchdog sees it; null without one */
+  probe: string | null;
+}
+
+export interface Disk {
+  state: "up" | "low" | "short";
+  /** null where only the server has looked */
+  since: Time | null;
+  free_mb: number;
+  min_free_mb: number;
+}
+
+/** The server as the watchdog sees it. */
+export interface WatchedServer {
+  state: string;
+  since: Time;
+  pid: number | null;
+  /** ends in a row that nobody ordered */
+  failures: number;
+  rss_mb: number | null;
+}
+
+export interface Watchdog {
+  state: "present" | "absent";
+  since: Time;
+  /** where it is present */
+  incidents_open?: number;
+  server?: WatchedServer | null;
+}
+
+export interface Inbox {
+  /** `off` has nothing beside it */
+  state: string;
+  path?: string;
+  since?: Time;
+  waiting?: number;
+  claimed?: number;
+  claimed_ever?: number;
+  reason?: string | null;
+}
+
+export interface Clock {
+  state: string;
+  /** since when nobody has set it */
+  since: Time;
+  /** by how much it was set then */
+  jump_s: number;
 }
 
 export interface Components {
-  server: { state: "ready" | "draining"; requests: number };
+  server: { state: "ready" | "draining"; since: Time; requests: number };
   ledger: LedgerHealth;
   clusters: Record<string, Cluster["state"]>;
   operations: { queued: number; running: number };
-  disk: { free_mb: number; min_free_mb: number };
-  watchdog: { state: "absent" } | { state: "present"; incidents_open: number; server: unknown };
-  inbox?: Record<string, unknown>;
+  disk: Disk;
+  watchdog: Watchdog;
+  /** both are told by the watchdog */
+  inbox?: Inbox;
+  clock?: Clock;
 }
 
 export interface Health {

@@ -144,6 +144,9 @@ export function useLive() {
     unfinished,
     /** Takes in an operation that an answer brought, so that all pages show it at once. */
     learn: (operation: Operation) => learn(state.operations, operation),
+    /** The same of a cluster. */
+    learnCluster: (news: Cluster) =>
+      (state.clusters = state.clusters?.map((known) => (known.name === news.name ? news : known)) ?? null),
     titleOf: (cluster: string) => state.clusters?.find(({ name }) => name === cluster)?.title || cluster,
   };
 }

@@ -13,6 +13,7 @@ export default {
   chartTime: "Time",
   chartRange: "Range",
   chartCount: "{name}, rows",
+  since: "since {time}",
   tryAgain: "Try again",
   operatorId: "Your operator number",
   operatorName: "Your name",

@@ -13,6 +13,7 @@ export default {
   chartTime: "时间",
   chartRange: "区间",
   chartCount: "{name}，行数",
+  since: "自 {time} 起",
   tryAgain: "重试",
   operatorId: "操作人编号",
   operatorName: "操作人姓名",
