@@ -129,6 +129,8 @@ class UploadView(TypedDict):
     delimiter: str | None
     columns: list[str]
     sample: list[list[str]]
+    #: the physical line, from 1, of each of them
+    sample_lines: list[int]
     problems: list[FileProblemView]
     total_problems: int
 

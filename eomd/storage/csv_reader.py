@@ -66,6 +66,8 @@ class Inspection:
     columns: tuple[str, ...] = ()
     #: the first rows, cell by cell, as they stand in the file, at most 100 characters of each
     sample: tuple[tuple[str, ...], ...] = ()
+    #: the physical line, from 1, where each of them starts
+    sample_lines: tuple[int, ...] = ()
     problems: tuple[FileProblem, ...] = ()
     total_problems: int = 0
 
@@ -107,11 +109,13 @@ def inspect_source(source: Path, limits: ReadLimits) -> Inspection:
         layout = find_layout(text, None, limits.line_bytes)
     except InvalidFileError as error:
         return replace(inspection, problems=error.problems, total_problems=error.total_problems)
+    lines, sample = _sample(text, layout, limits)
     inspection = replace(
         inspection,
         delimiter=layout.delimiter,
         columns=layout.names,
-        sample=_sample(text, layout, limits),
+        sample=sample,
+        sample_lines=lines,
     )
     counted = _Counter()
     if read_fast(text, layout, counted, rows_max=limits.rows, line_bytes_max=limits.line_bytes):
@@ -222,8 +226,12 @@ def _seen_file(rows_path: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _sample(text: SourceText, layout: Layout, limits: ReadLimits) -> tuple[tuple[str, ...], ...]:
+def _sample(
+    text: SourceText, layout: Layout, limits: ReadLimits
+) -> tuple[tuple[int, ...], tuple[tuple[str, ...], ...]]:
+    """Return (line, cells) of the first rows, each as a column."""
     headed = layout.header is not None
-    records = read_sample(text, layout.delimiter, limits.line_bytes, SAMPLE_RECORDS + headed)
-    rows = (split_full_width(record, layout.width) for record in records[headed:])
-    return tuple(tuple(cell[:VALUE_CHARACTERS_MAX] for cell in cells) for cells in rows)
+    records = read_sample(text, layout.delimiter, limits.line_bytes, SAMPLE_RECORDS + headed)[headed:]
+    rows = (split_full_width(record, layout.width) for record in records)
+    cells = tuple(tuple(cell[:VALUE_CHARACTERS_MAX] for cell in row) for row in rows)
+    return tuple(record.line for record in records), cells

@@ -176,6 +176,8 @@ export interface Upload {
   delimiter: string | null;
   columns: string[];
   sample: string[][];
+  /** the physical line, from 1, of each of them */
+  sample_lines: number[];
   problems: FileProblem[];
   total_problems: number;
 }

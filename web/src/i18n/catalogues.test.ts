@@ -22,7 +22,9 @@ const chinese = new Map(flatten(zh.messages));
 function sources(): string {
   const files = readdirSync(SOURCES, { recursive: true, encoding: "utf-8" });
   const read = files.filter((name) => /\.(vue|ts)$/.test(name) && !/\.test\.ts$|^i18n\/(en|zh)\//.test(name));
-  return read.map((name) => readFileSync(join(SOURCES, name), "utf-8")).join("\n");
+  // a bound attribute that is but a path, :rows="operation.rows", is no key
+  const bound = /[:@#\w-]+="\w+(\??\.\w+)+"/g;
+  return read.map((name) => readFileSync(join(SOURCES, name), "utf-8").replace(bound, "")).join("\n");
 }
 
 /** Keys are written whole, "words.state.queued" (what a template binds, ="operation.rows", is none), or with their end open: `words.state.${state}`. */

@@ -12,6 +12,11 @@ export function tell(text: string): void {
   ElMessage({ message: text, type: "success", duration: 4_000 });
 }
 
+/** Stays until somebody has read it: what was done waits for somebody else. */
+export function tellWaiting(text: string): void {
+  ElMessage({ message: text, type: "warning", duration: 0, showClose: true });
+}
+
 /** An error that belongs to no place on the page; one that does is shown there by parts/ErrorNote. */
 export function tellError(error: unknown): void {
   ElMessage({ message: sentence(error), type: "error", duration: 8_000, showClose: true });

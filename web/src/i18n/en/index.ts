@@ -9,10 +9,11 @@ import newOperation from "./newOperation";
 import operation from "./operation";
 import overview from "./overview";
 import parts from "./parts";
+import reasons from "./reasons";
 import shell from "./shell";
 import words from "./words";
 
 export default {
   element,
-  messages: { admin, clusters, errors, history, logIn, newOperation, operation, overview, parts, shell, words },
+  messages: { admin, clusters, errors, history, logIn, newOperation, operation, overview, parts, reasons, shell, words },
 };
