@@ -24,7 +24,7 @@ NARROW, WIDE = 360, 1280
 _LOGGED_OUT = re.compile(r"status of 401.* at \S+/api/v1/session\b")
 #: a text's name in the place of the text: shell.skip
 _RAW_KEY = re.compile(
-    r"\b(?:admin|clusters|errors|history|logIn|newOperation|operation|overview|parts|shell|words)\.[a-z]\w+"
+    r"\b(?:admin|clusters|errors|history|logIn|newOperation|operation|overview|parts|reasons|shell|words)\.[a-z]\w+"
 )
 
 
@@ -74,7 +74,7 @@ class Visitor:
 
     def close(self) -> None:
         self.context.close()
-        assert self.complaints == []
+        assert self.complaints == [], self.complaints
 
     # --- looking at the page
 

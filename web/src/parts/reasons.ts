@@ -30,6 +30,7 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/^the file is empty$/, "emptyFile"],
   [/^no rows$/, "noRows"],
   [/^the file is an Excel workbook \(\.(?<kind>xlsx?)\), not a CSV: /, "workbook"],
+  [/^the file is a zip archive, perhaps an Excel workbook/, "zip"],
   [/^the file is (?:an? )?(?<kind>.+), not a CSV: /, "noCsv"],
   [/^the byte at offset (?<offset>\d+)(?: \(0x(?:[0-9A-F]+)\))? is /, "byte"],
   // headers

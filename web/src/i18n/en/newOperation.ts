@@ -1,6 +1,6 @@
 export default {
   title: "New operation",
-  startOver: "Start over",
+  startOver: "Clear the form",
   viewer: "Your role may look, and not hand anything in.",
   what: "What is to be done",
   kind: "Kind",

@@ -20,6 +20,7 @@ export default {
   emptyFile: "the file is empty",
   noRows: "no rows",
   workbook: "the file is an Excel workbook (.{kind}), not a CSV: save it as CSV and hand that in",
+  zip: "the file is a zip archive, perhaps an Excel workbook (.xlsx), not a CSV: save it as CSV and hand that in",
   noCsv: "the file is no CSV ({kind}): save it as CSV and hand that in",
   byte: "the byte at offset {offset} does not fit the encoding: save the file as UTF-8",
   needsHeader: "a modify file with more than two columns needs a header",

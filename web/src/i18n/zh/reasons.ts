@@ -20,6 +20,7 @@ export default {
   emptyFile: "文件为空",
   noRows: "没有数据行",
   workbook: "这是 Excel 工作簿（.{kind}），不是 CSV：请另存为 CSV 后再提交",
+  zip: "这是压缩文件，可能是 Excel 工作簿（.xlsx），不是 CSV：请另存为 CSV 后再提交",
   noCsv: "文件不是 CSV（{kind}）：请另存为 CSV 后再提交",
   byte: "偏移 {offset} 处的字节不符合编码：请将文件另存为 UTF-8",
   needsHeader: "修改文件超过两列时必须有表头",

@@ -1,0 +1,558 @@
+"""New operation: a file's way through a browser, from being chosen to an operation."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from eomd.model import Role
+from tests.system.console.conftest import Visit
+from tests.system.console.site import ConsoleSite, open_console_site
+from tests.system.console.visitor import NARROW, WIDE, Language, Theme
+from tests.world import World, open_world, write_users
+
+DATA = Path(__file__).parents[2] / "data"
+CASES = json.loads((DATA / "cases.json").read_text())
+#: as the page's LARGE_ROWS
+LARGE_ROWS = 10_000
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Five users, without amounts."""
+    return write_users(tmp_path / "players.csv", range(1, 6))
+
+
+def choose(page: Page, path: Path) -> None:
+    """Choose a file, and wait until the server has said what it is."""
+    page.locator("#new-file").set_input_files(path)
+    expect(page.locator('[data-fact="name"]')).to_contain_text(path.name)
+
+
+def pick(page: Page, eid: str) -> None:
+    picker = page.get_by_role("combobox", name="Counters (EIDs)")
+    picker.fill(eid)
+    picker.press("Enter")
+
+
+def describe_modify(page: Page, path: Path, mode: str = "increase", amount: str = "5") -> None:
+    choose(page, path)
+    page.get_by_label("modify").check()
+    page.get_by_label("Cluster").select_option("fish")
+    pick(page, "1001")
+    page.get_by_label(mode, exact=True).check()
+    page.get_by_label("Amount").fill(amount)
+
+
+def make_plan(page: Page) -> None:
+    page.get_by_role("button", name="Make the plan").click()
+    expect(page.get_by_text("The plan is ready.")).to_be_visible()
+
+
+def carry_out(page: Page) -> Locator:
+    return page.get_by_role("button", name="Carry out")
+
+
+def operation_of(page: Page, site: ConsoleSite) -> Any:
+    """Return the operation at whose page the browser has come."""
+    page.wait_for_url("**/console/operations/*")
+    return site.client.operation(int(page.url.rsplit("/", 1)[1]))
+
+
+def count(site: ConsoleSite) -> int:
+    total: int = site.client.get("/queryoperationsbyoperatorid?page_size=1")["total"]
+    return total
+
+
+# the file
+
+
+def test_a_query_of_the_operators_own_excel_file(visit: Visit, site: ConsoleSite) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    choose(page, DATA / "query-gb18030-carried.csv")
+    expect(page.locator('[data-fact="encoding"]')).to_have_text("GB18030")
+    expect(page.locator('[data-fact="columns"]')).to_contain_text("昵称")
+    expect(page.locator('[data-fact="rows"]')).to_have_text("1,000")
+    expect(page.get_by_text("Every line can be read.")).to_be_visible()
+    page.get_by_label("Cluster").select_option("fish")
+    pick(page, "积分")
+    expect(page.locator(".sentence")).to_have_text(
+        "Reads 活动积分 (1001) of 1,000 players of 捕鱼集群. Nothing is changed."
+    )
+    page.get_by_label("Description").fill("who has what")
+    page.get_by_role("button", name="Start").click()
+    operation = operation_of(page, site)
+    assert (operation["model"], operation["eids"], operation["description"]) == (
+        "query",
+        [1001],
+        "who has what",
+    )
+    assert operation["operatorname"] == "李雷"
+    assert site.client.wait_for_state(operation["id"], "succeeded", "partial")["rows"]["total"] == 1000
+
+
+BAD = [case for case in CASES if case["file"].startswith("bad-")]
+AT_ONCE = {"bad-excel-exponent.csv", "bad-empty.csv", "bad-header-only.csv", "bad-binary.xlsx.csv"} | {
+    "bad-not-a-number.csv",
+    "bad-ragged.csv",
+}
+
+
+@pytest.mark.parametrize("case", BAD, ids=[case["file"] for case in BAD])
+def test_a_bad_file_shows_its_lines_and_cells_and_is_not_taken(
+    visit: Visit, site: ConsoleSite, case: dict[str, Any]
+) -> None:
+    visitor = visit(Role.OPERATOR)
+    visitor.allow("status of 400")
+    page = visitor.open("/console/new")
+    before = count(site)
+    choose(page, DATA / case["file"])
+    if case["file"] in AT_ONCE:
+        expect(page.get_by_text("The file has problems.")).to_be_visible()
+        # what is wrong whatever it is for hides nothing of what a modify would find besides
+        expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    else:
+        hand_in_case(page, case)
+    problems = page.get_by_role("region", name="The file has problems.").locator("tbody tr")
+    expect(problems).not_to_have_count(0)
+    for wanted in case["problems"] if case["file"] not in AT_ONCE else []:
+        mine = problems.filter(has=page.locator(f"td:first-child:text-is('{wanted['line']}')"))
+        expect(mine).not_to_have_count(0)
+        if "column" in wanted:
+            expect(mine.first.locator("td").nth(1)).to_have_text(wanted["column"])
+    assert count(site) == before
+
+
+def hand_in_case(page: Page, case: dict[str, Any]) -> None:
+    page.get_by_label(case["model"]).check()
+    page.get_by_label("Cluster").select_option("fish")
+    for eid in case.get("eids", [1001]):
+        pick(page, str(eid))
+    name = {"inc": "increase", "dec": "decrease", "set": "set"}[case["mode"]]
+    page.get_by_label(name, exact=True).check()
+    page.get_by_role("button", name="Make the plan").click()
+
+
+def test_the_cells_that_are_wrong_are_marked_where_they_stand(visit: Visit, tmp_path: Path) -> None:
+    visitor = visit(Role.OPERATOR)
+    path = tmp_path / "用户.csv"
+    path.write_text("userid,name\n1,a\n\n1.00E+08,b\n3\n+4,d\n")
+    page = visitor.open("/console/new")
+    choose(page, path)
+    sample = page.get_by_role("region", name="First rows").locator("tbody tr")
+    expect(sample).to_have_count(4)
+    expect(sample.locator("th")).to_contain_text(["2", "4", "5", "6"])
+    expect(sample.locator("td.bad")).to_contain_text(["1.00E+08", "+4"])
+    expect(page.locator("tr.bad")).to_have_count(1)
+    expect(page.locator("tr.bad th")).to_contain_text("1 columns where 2 are expected")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as a list").click()
+    assert download.value.suggested_filename == "用户-problems.csv"
+    saved = list(csv.reader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))
+    assert [(line, column) for line, column, *_ in saved[1:]] == [("4", "userid"), ("5", ""), ("6", "userid")]
+
+
+def test_reasons_are_told_in_the_reader_s_language(visit: Visit) -> None:
+    page = visit(Role.OPERATOR, language="zh").open("/console/new")
+    choose(page, DATA / "bad-excel-exponent.csv")
+    expect(page.get_by_text("科学计数法").first).to_be_visible()
+    choose(page, DATA / "bad-binary.xlsx.csv")
+    expect(page.get_by_text("可能是 Excel 工作簿").first).to_be_visible()
+
+
+def test_problems_of_amounts_are_marked_when_it_is_known_what_the_file_is_for(visit: Visit) -> None:
+    visitor = visit(Role.OPERATOR)
+    visitor.allow("status of 400")
+    page = visitor.open("/console/new")
+    choose(page, DATA / "bad-negative-inc.csv")
+    expect(page.get_by_text("Every line can be read.")).to_be_visible()
+    hand_in_case(page, {"model": "modify", "mode": "inc"})
+    expect(page.locator("td.bad")).to_contain_text(["-5"])
+
+
+def test_a_file_is_dropped(visit: Visit) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    data = page.evaluate_handle(
+        "() => { const dragged = new DataTransfer();"
+        " dragged.items.add(new File(['userid\\n1\\n'], 'dropped.csv')); return dragged; }"
+    )
+    page.dispatch_event(".drop", "drop", {"dataTransfer": data})
+    expect(page.locator('[data-fact="name"]')).to_contain_text("dropped.csv")
+    expect(page.locator('[data-fact="rows"]')).to_have_text("1")
+
+
+def test_an_upload_tells_how_far_it_is_and_can_be_given_up(visit: Visit, source: Path) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    # never answered
+    page.route("**/api/v1/upload*", lambda route: None)
+    page.locator("#new-file").set_input_files(source)
+    expect(page.get_by_role("progressbar", name="Upload")).to_be_visible()
+    page.get_by_role("button", name="Cancel the upload").click()
+    expect(page.get_by_role("progressbar", name="Upload")).to_have_count(0)
+    expect(page.locator("#new-file")).to_be_focused()
+    page.unroute("**/api/v1/upload*")
+    choose(page, source)
+
+
+def test_a_reload_keeps_the_file_and_the_form(visit: Visit, source: Path, site: ConsoleSite) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    describe_modify(page, source)
+    page.reload()
+    expect(page.locator('[data-fact="name"]')).to_contain_text("players.csv")
+    expect(page.locator(".sentence")).to_have_text("Adds 5 分 to 活动积分 (1001) of 5 players of 捕鱼集群.")
+    before = count(site)
+    make_plan(page)
+    page.reload()
+    expect(page.get_by_text("The plan is ready.")).to_be_visible()
+    assert count(site) == before + 1
+
+
+def test_a_lost_answer_and_a_reload_send_nothing_twice(visit: Visit, source: Path, site: ConsoleSite) -> None:
+    visitor = visit(Role.OPERATOR)
+    visitor.allow("ERR_FAILED")
+    page = visitor.open("/console/new")
+    choose(page, source)
+    page.get_by_label("Cluster").select_option("fish")
+    pick(page, "1001")
+    before = count(site)
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/v1/query?*", lose)
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("alert").filter(has_text="cannot be reached")).to_be_visible()
+    page.unroute("**/api/v1/query?*")
+    page.reload()
+    page.get_by_role("button", name="Start").click()
+    operation_of(page, site)
+    assert count(site) == before + 1
+
+
+# what is to be done
+
+
+def test_a_modify_shows_its_plan_before_it_can_be_carried_out(
+    visit: Visit, site: ConsoleSite, tmp_path: Path
+) -> None:
+    users = [*range(2001, 2006), 9_999_999_999]
+    path = write_users(tmp_path / "plan.csv", users)
+    page = visit(Role.OPERATOR).open("/console/new")
+    describe_modify(page, path, "increase", "5")
+    expect(page.locator(".sentence")).to_have_text("Adds 5 分 to 活动积分 (1001) of 6 players of 捕鱼集群.")
+    expect(carry_out(page)).to_have_count(0)
+    make_plan(page)
+    planned = int(page.locator('[data-count="change"] dd').inner_text())
+    expect(page.locator("figure canvas")).to_be_visible()
+    expect(page.get_by_text("In all")).to_contain_text(f"In all {planned * 5} more and 0 less.")
+    expect(page.locator("table.largest tbody tr")).to_have_count(min(planned, 10))
+    expect(page.get_by_label("Cluster")).to_be_disabled()
+    carry_out(page).click()
+    operation = operation_of(page, site)
+    assert (operation["dry_run"], operation["mode"]) == (False, "inc")
+    assert site.client.operation(operation["parent"])["dry_run"] is True
+    assert site.client.wait_for_state(operation["id"], "succeeded", "partial")["rows"]["ok"] == planned
+
+
+def test_rows_that_would_fail_are_shown(visit: Visit, source: Path) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    # the counter may not go below 0
+    describe_modify(page, source, "decrease", "9000000000000000000")
+    make_plan(page)
+    expect(page.locator('[data-count="fail"] dd')).to_have_text("5")
+    expect(page.get_by_role("button", name="out of range · 5")).to_be_visible()
+    rows = page.get_by_role("region", name="Rows that would fail").locator("tbody tr")
+    expect(rows).to_have_count(5)
+    expect(carry_out(page)).to_be_disabled()
+    expect(page.get_by_text("There is no row to be sent.")).to_be_visible()
+    page.get_by_role("button", name="Drop the plan").click()
+    page.get_by_label("Amount").fill("1")
+    expect(page.locator(".sentence")).to_contain_text("Takes 1 分 from")
+
+
+def test_amounts_per_counter_of_the_file(visit: Visit, site: ConsoleSite) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    choose(page, DATA / "modify-per-eid.csv")
+    page.get_by_label("modify").check()
+    page.get_by_label("Cluster").select_option("fish")
+    page.get_by_role("button", name="Take these from the file").click()
+    expect(page.get_by_label("Amount")).to_have_count(0)
+    expect(page.locator(".sentence")).to_have_text(
+        "Adds to 累计消耗 (1002) and 活动积分 (1001) of 300 players of 捕鱼集群 what the column of each says."
+    )
+    make_plan(page)
+    carry_out(page).click()
+    operation = operation_of(page, site)
+    assert operation["eids"] == [1002, 1001]
+
+
+def test_many_rows_are_carried_out_once_their_number_is_typed(visit: Visit, tmp_path: Path) -> None:
+    path = write_users(tmp_path / "many.csv", range(1, LARGE_ROWS + 1))
+    page = visit(Role.OPERATOR).open("/console/new")
+    describe_modify(page, path, "set", "7")
+    make_plan(page)
+    expect(carry_out(page)).to_be_disabled()
+    guard = page.get_by_label("This changes many players")
+    guard.fill("9,999")
+    expect(carry_out(page)).to_be_disabled()
+    guard.fill("10,000")
+    expect(carry_out(page)).to_be_enabled()
+
+
+def test_a_double_click_makes_one_operation(visit: Visit, source: Path, site: ConsoleSite) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    choose(page, source)
+    page.get_by_label("Cluster").select_option("label")
+    pick(page, "1001")
+    before = count(site)
+    page.get_by_role("button", name="Start").dblclick()
+    operation_of(page, site)
+    assert count(site) == before + 1
+    page.goto("/console/new")
+    describe_modify(page, source, "set", "77")
+    page.get_by_role("button", name="Make the plan").dblclick()
+    expect(page.get_by_text("The plan is ready.")).to_be_visible()
+    assert count(site) == before + 2
+    carry_out(page).dblclick()
+    operation_of(page, site)
+    assert count(site) == before + 3
+
+
+def test_what_was_done_before_is_named_with_a_link(visit: Visit, tmp_path: Path, site: ConsoleSite) -> None:
+    path = write_users(tmp_path / "again.csv", range(31, 44))
+    done = site.client.hand_in(path, mode="dec", amount=0, operatorid=102, operatorname="李雷").data
+    page = visit(Role.OPERATOR).open("/console/new")
+    describe_modify(page, path, "decrease", "0")
+    make_plan(page)
+    expect(page.get_by_role("link", name=f"Operation {done['id']}, 李雷")).to_have_attribute(
+        "href", f"/console/operations/{done['id']}"
+    )
+
+
+def test_the_way_through_by_keyboard_alone(visit: Visit, source: Path, site: ConsoleSite) -> None:
+    visitor = visit(Role.OPERATOR)
+    page = visitor.open("/console/new")
+    # a browser's own dialogue is out of reach: from the chosen file on
+    choose(page, source)
+    keyboard = page.keyboard
+    page.locator("#new-file").focus()
+    tab_to(page, "input[name=kind]")
+    keyboard.press("ArrowDown")
+    expect(page.get_by_label("modify")).to_be_checked()
+    tab_to(page, "#new-cluster")
+    keyboard.press("ArrowDown")
+    tab_to(page, "#new-eids")
+    keyboard.type("10")
+    keyboard.press("ArrowDown")
+    keyboard.press("Enter")
+    keyboard.type("1001")
+    keyboard.press("Enter")
+    expect(page.locator(".chosen li")).to_contain_text(["累计消耗 (1002)", "活动积分 (1001)"])
+    keyboard.press("Backspace")
+    expect(page.locator(".chosen li")).to_contain_text(["累计消耗 (1002)"])
+    tab_to(page, "input[name=mode]")
+    tab_to(page, "#new-amount")
+    keyboard.type("3")
+    tab_to(page, "button.el-button--primary")
+    keyboard.press("Enter")
+    expect(page.get_by_text("The plan is ready.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Plan", exact=True)).to_be_focused()
+    expect(carry_out(page)).to_be_visible()
+    tab_to(page, ".commit button.el-button--primary")
+    keyboard.press("Enter")
+    assert operation_of(page, site)["eids"] == [1002]
+
+
+def tab_to(page: Page, selector: str) -> None:
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"the Tab key does not lead to {selector}")
+
+
+# what the API refuses
+
+
+def test_what_is_missing_is_said_at_its_field(visit: Visit, source: Path) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    page.get_by_label("modify").check()
+    page.get_by_role("button", name="Make the plan").click()
+    expect(page.locator("#new-file-error")).to_have_text("is missing")
+    expect(page.locator("#new-cluster-error")).to_have_text("is missing")
+    expect(page.locator("#new-eids-error")).to_have_text("is missing")
+    expect(page.locator("#new-amount-error")).to_have_text("is missing")
+    expect(page.get_by_label("Cluster")).to_be_focused()
+
+
+def test_a_wrong_field_is_said_where_it_stands(visit: Visit, source: Path) -> None:
+    visitor = visit(Role.OPERATOR)
+    visitor.allow("status of 400")
+    page = visitor.open("/console/new")
+    describe_modify(page, source)
+    page.get_by_text("More options").click()
+    page.get_by_label("then wait for a person").check()
+    page.get_by_role("button", name="Make the plan").click()
+    expect(page.locator("#new-canary-error")).to_contain_text("there is no canary")
+    expect(page.get_by_label("Canary")).to_be_focused()
+
+
+REFUSALS = [
+    (413, "TOO_LARGE", {"limit": "limits.rows", "value": 10}, "That is more than is allowed."),
+    (429, "QUEUE_FULL", {"retry_after_s": 5}, "Too much is waiting already."),
+    (503, "LEDGER_UNAVAILABLE", {"retry_after_s": 2}, "The ledger is away."),
+    (507, "DISK_FULL", {"retry_after_s": 5}, "The server's disk is short of space."),
+]
+
+
+@pytest.mark.parametrize(("status", "word", "data", "said"), REFUSALS, ids=[word for _, word, *_ in REFUSALS])
+def test_a_refusal_is_said_and_can_be_tried_again(
+    visit: Visit, site: ConsoleSite, source: Path, status: int, word: str, data: dict[str, Any], said: str
+) -> None:
+    visitor = visit(Role.OPERATOR)
+    visitor.allow(f"status of {status}")
+    page = visitor.open("/console/new")
+    choose(page, source)
+    page.get_by_label("Cluster").select_option("fish")
+    pick(page, "1001")
+    body = {"code": status * 100 + 1, "error": word, "msg": "in the server's words", "data": data}
+    page.route("**/api/v1/query?*", lambda route: route.fulfill(status=status, json=body))
+    page.get_by_role("button", name="Start").click()
+    place = page.locator("section.panel").nth(0 if word == "TOO_LARGE" else 2)
+    expect(place.get_by_role("alert").filter(has_text=said)).to_be_visible()
+    page.unroute("**/api/v1/query?*")
+    page.get_by_role("button", name="Start").click()
+    operation_of(page, site)
+
+
+# sites of their own
+
+
+@pytest.fixture(scope="module")
+def strict_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
+    """Where repeats are refused, large amounts wait for a second person, and one operator is limited."""
+    extra = "[modify]\nrefuse_repeats = true\n[approval]\nlargest_amount = 1000\n"
+    with open_console_site(tmp_path_factory.mktemp("strict"), extra) as opened:
+        change = {"clusters": ["fish"], "eids": [1002]}
+        body = json.dumps(change).encode()
+        headers = {"Content-Type": "application/json"}
+        assert opened.client.request("PATCH", "/users/approver", body, headers).status == 200
+        yield opened
+
+
+def test_a_repeat_that_is_refused_is_carried_out_when_it_is_meant(
+    visit: Visit, strict_site: ConsoleSite, source: Path
+) -> None:
+    visitor = visit(Role.OPERATOR, at=strict_site)
+    visitor.allow("status of 409")
+    first = strict_site.client.hand_in(source, mode="inc", amount=5, operatorid=9, operatorname="Wang").data
+    strict_site.client.wait_for_state(first["id"], "succeeded", "partial")
+    page = visitor.open("/console/new")
+    describe_modify(page, source)
+    make_plan(page)
+    carry_out(page).click()
+    expect(page.get_by_role("alert").get_by_role("link")).to_have_attribute(
+        "href", f"/console/operations/{first['id']}"
+    )
+    expect(carry_out(page)).to_be_disabled()
+    page.get_by_label("It is meant").check()
+    carry_out(page).click()
+    assert operation_of(page, strict_site)["repeats"] == [first["id"]]
+
+
+def test_who_may_decide_is_said_where_a_second_person_is_needed(
+    visit: Visit, strict_site: ConsoleSite, source: Path
+) -> None:
+    page = visit(Role.OPERATOR, at=strict_site).open("/console/new")
+    describe_modify(page, source, "increase", "1001")
+    make_plan(page)
+    carry_out(page).click()
+    operation = operation_of(page, strict_site)
+    assert operation["state"] == "awaiting_approval"
+    expect(page.get_by_text(f"Operation {operation['id']} waits for approval")).to_contain_text(
+        "other than 李雷"
+    )
+
+
+def test_only_what_is_granted_is_offered(visit: Visit, strict_site: ConsoleSite) -> None:
+    page = visit(Role.APPROVER, at=strict_site).open("/console/new")
+    expect(page.get_by_label("Cluster").locator("option")).to_have_text(
+        ["Choose a cluster", "捕鱼集群 (fish)"]
+    )
+    page.get_by_label("Cluster").select_option("fish")
+    page.get_by_role("combobox", name="Counters (EIDs)").fill("100")
+    expect(page.get_by_role("option").filter(has_text="100")).to_have_count(1)
+    expect(page.get_by_role("listbox").get_by_role("option")).to_contain_text(["累计消耗"])
+
+
+@pytest.fixture
+def open_world_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Without log-in."""
+    for world in open_world(tmp_path_factory.mktemp("open")):
+        world.simulate()
+        world.configure()
+        world.serve()
+        yield world
+
+
+def test_without_a_log_in_it_asks_for_whom_it_is_and_keeps_that(
+    open_world_site: World, visit: Visit, source: Path
+) -> None:
+    site = ConsoleSite(open_world_site, "")
+    site.client.token = None
+    page = visit(at=site).open("/console/new")
+    choose(page, source)
+    page.get_by_label("Cluster").select_option("fish")
+    pick(page, "1001")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#operator-id-error")).to_have_text("is missing")
+    page.get_by_label("Operator's number").fill("9007199254740993")
+    page.get_by_label("Operator's name").fill("赵云")
+    page.get_by_role("button", name="Start").click()
+    operation = operation_of(page, site)
+    assert (operation["operatorid"], operation["operatorname"]) == (9007199254740993, "赵云")
+    page.goto("/console/new")
+    expect(page.get_by_label("Operator's number")).to_have_value("9007199254740993")
+    expect(page.get_by_label("Operator's name")).to_have_value("赵云")
+
+
+# how it looks
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_it_looks_as_it_should(
+    visit: Visit, language: Language, theme: Theme, width: int, tmp_path: Path
+) -> None:
+    visitor = visit(Role.OPERATOR, language, theme, width)
+    page = visitor.open("/console/new")
+    visitor.check_page()
+    visitor.shoot("new-empty")
+    choose(page, DATA / "bad-not-a-number.csv")
+    visitor.check_page()
+    visitor.shoot("new-bad-file")
+    path = tmp_path / "补偿名单.csv"
+    path.write_text("用户,数量\n" + "".join(f"{user},{user * 1000}\n" for user in range(1, 60)))
+    choose(page, path)
+    page.locator("input[name=kind][value=modify]").check()
+    page.locator("#new-cluster").select_option("fish")
+    page.locator("#new-eids").fill("1")
+    visitor.shoot("new-picker")
+    page.locator("#new-eids").press("Enter")
+    page.locator("#new-eids").blur()
+    page.locator("summary", has_text="选项" if language == "zh" else "options").click()
+    visitor.check_page()
+    visitor.shoot("new-form")
+    page.locator("button.el-button--primary").click()
+    expect(page.locator("figure canvas")).to_be_visible()
+    visitor.check_page()
+    visitor.shoot("new-plan")
