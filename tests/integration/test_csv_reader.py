@@ -411,7 +411,15 @@ def test_inspection_tells_what_is_in_a_file(folder: SourceFolder) -> None:
     assert inspection.columns == ("用户", "昵称")
     assert len(inspection.sample) == 20
     assert inspection.sample[0] == ("1", "n1")
+    assert inspection.sample_lines == tuple(range(2, 22))
     assert inspection.total_problems == 0
+
+
+def test_inspection_tells_the_lines_where_its_sample_stands(folder: SourceFolder) -> None:
+    folder.source.write_text('\nuser,name\r\n\n1,"a\nb"\n,\n2,c\n')
+    inspection = inspect_source(folder.source, LIMITS)
+    assert inspection.sample == (("1", "a\nb"), ("2", "c"))
+    assert inspection.sample_lines == (4, 7)
 
 
 def test_inspection_of_no_text_has_the_problem(folder: SourceFolder) -> None:

@@ -38,6 +38,7 @@ export default {
   start: "Start",
   wrong: "Something above is not right yet.",
   correctFirst: "Correct the file and choose it again.",
+  correctAll: "Correct the file and choose it again. The button shows what is wrong with its amounts besides.",
   awaiting: "Operation {id} waits for approval: an approver or admin other than {operator} decides about it.",
   players: "{number} player | {number} players",
   sentence: {

@@ -38,6 +38,7 @@ export default {
   start: "开始执行",
   wrong: "上面还有内容需要修正。",
   correctFirst: "请修正文件后重新选择。",
+  correctAll: "请修正文件后重新选择。点击按钮可以检查数量列的问题。",
   awaiting: "操作 {id} 待审批：须由 {operator} 以外的审批人或管理员决定。",
   players: "{number} 名玩家 | {number} 名玩家",
   sentence: {
