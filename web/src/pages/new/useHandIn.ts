@@ -42,9 +42,11 @@ export function useHandIn() {
   }
 
   const saveIfWaiting = () => timer !== undefined && saveNow();
-  addEventListener("pagehide", saveIfWaiting);
+  // the later of them comes too late for Chromium, the earlier one not at all in Safari on telephones
+  const leaving = ["beforeunload", "pagehide"] as const;
+  leaving.forEach((event) => addEventListener(event, saveIfWaiting));
   onScopeDispose(() => {
-    removeEventListener("pagehide", saveIfWaiting);
+    leaving.forEach((event) => removeEventListener(event, saveIfWaiting));
     clearTimeout(timer);
   });
 
