@@ -25,6 +25,12 @@ it("calculates beyond 2^53", () => {
   expect(meanChange(plan(0), "1001")).toBe(0n);
 });
 
+it("lets the largest changes not hide themselves in the mean", () => {
+  const own = plan(12);
+  own.eids["1001"] = { up: 1_000_055, down: 0, largest: [{ row: 0, user: 1, before: 0, after: 1_000_000 }] };
+  expect(meanChange(own, "1001")).toBe(5n);
+});
+
 it("tells what stands out", () => {
   expect(isOutlier({ before: 0, after: 101 }, 10n)).toBe(true);
   expect(isOutlier({ before: 0, after: -101 }, 10n)).toBe(true);

@@ -18,11 +18,14 @@ export const changeOf = ({ before, after }: Pick<LargestChange, "before" | "afte
 
 const size = (value: bigint): bigint => (value < 0n ? -value : value);
 
-/** The mean size of one EID's changes, over the rows that change. */
+/** The mean size of one EID's changes but for the largest, which would hide themselves in it. */
 export function meanChange(plan: Plan, eid: string): bigint {
-  const { up, down } = plan.eids[eid] ?? { up: 0 as Int, down: 0 as Int };
+  const { up, down, largest } = plan.eids[eid] ?? { up: 0 as Int, down: 0 as Int, largest: [] };
+  const total = size(BigInt(up)) + size(BigInt(down));
   const rows = BigInt(plan.rows.change);
-  return rows === 0n ? 0n : (size(BigInt(up)) + size(BigInt(down))) / rows;
+  const others = rows - BigInt(largest.length);
+  if (others <= 0n) return rows === 0n ? 0n : total / rows;
+  return (total - largest.map((change) => size(changeOf(change))).reduce((sum, each) => sum + each, 0n)) / others;
 }
 
 export function isOutlier(change: Pick<LargestChange, "before" | "after">, mean: bigint): boolean {

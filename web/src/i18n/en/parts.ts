@@ -35,7 +35,7 @@ export default {
   planHistogram: "{name}: rows by value",
   planSide: "{side}: {min} to {max}, mean {mean}.",
   planLargest: "Largest changes",
-  planOutliers: "{rows} of them are more than {factor} times the mean change of {mean}.",
+  planOutliers: "{rows} of them are more than {factor} times the mean change of the other rows, {mean}.",
   planOutlier: "far from the others",
   planColumn: { user: "User", before: "Before", after: "After", change: "Change" },
   planFailing: "Rows that would fail",

@@ -35,7 +35,7 @@ export default {
   planHistogram: "{name}：按数值分布的行数",
   planSide: "{side}：{min} 至 {max}，平均 {mean}。",
   planLargest: "变化最大的行",
-  planOutliers: "其中 {rows} 行超过平均变化 {mean} 的 {factor} 倍。",
+  planOutliers: "其中 {rows} 行超过其余行平均变化 {mean} 的 {factor} 倍。",
   planOutlier: "明显偏离其他行",
   planColumn: { user: "用户", before: "修改前", after: "修改后", change: "变化" },
   planFailing: "将会失败的行",
