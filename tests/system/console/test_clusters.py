@@ -207,7 +207,11 @@ def test_who_may_see_some_clusters_sees_those_and_no_diary(visit: Visit, own_sit
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_it_looks_as_it_should(visit: Visit, own_site: ConsoleSite, language: Language, theme: Theme) -> None:
+def test_it_looks_as_it_should(
+    visit: Visit, own_site: ConsoleSite, tmp_path: Path, language: Language, theme: Theme
+) -> None:
+    source = write_users(tmp_path / "users.csv", range(1, 20_001))
+    assert own_site.client.hand_in(source, wait_s=60).data["state"] == "succeeded"
     own_site.set_cluster("label", drain=True)
     wait_until(lambda: cluster_of(own_site, "label")["state"] == "drained", "label is drained")
     for width in (NARROW, WIDE, 2560):
@@ -215,6 +219,7 @@ def test_it_looks_as_it_should(visit: Visit, own_site: ConsoleSite, language: La
         page = visitor.open(ADDRESS)
         expect(page.locator("[data-cluster='label'] .top [data-state='drained']")).to_be_visible()
         expect(page.locator("[data-what]").first).to_be_visible()
+        expect(page.locator("[data-cluster='fish'] svg").first).to_be_visible()
         expect(page.locator("#incidents ~ .empty, #incidents ~ ul").first).to_be_visible()
         visitor.check_page()
         visitor.shoot("clusters")
