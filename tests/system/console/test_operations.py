@@ -280,6 +280,7 @@ def test_undo_shows_its_plan_first_and_gives_back_once(
     assert counters(site, tmp_path) == before
     page.goto(f"/console/operations/{identity}")
     expect(page.locator("[data-event=undo-plan]")).to_contain_text(f"Operation {plan}")
+    expect(page.locator("[data-event=undo]")).to_contain_text(f"Operation {undo}")
     page.goto(f"/console/operations/{plan}")
     expect(page.locator("[data-event=commit]")).to_contain_text(f"Operation {undo}")
     # one of each, the double click included
