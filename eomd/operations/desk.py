@@ -232,7 +232,13 @@ class Desk:
         """Return (the operation that comes of another one in this way, whether this call made it)."""
         child, created = await self.derivation.derive(kind, operation, desire)
         if created:
-            await self._note_child(caller, kind.value, operation, child, {})
+            planned = kind is Kind.UNDO and desire.dry_run
+            action = Kind.UNDO_PLAN if planned else kind
+            await self._note_child(caller, action.value, operation, child, {})
+            if child.parent not in (operation, None):
+                # the commit of an undo's plan is the undo of what was planned for
+                made = {"child": child.id, "rows": child.counts.total, "note": child.order.note}
+                await self.audit.note(caller, Kind.UNDO.value, f"operation {child.parent}", made)
         return child, created
 
     async def _note_child(

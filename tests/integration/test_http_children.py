@@ -50,6 +50,21 @@ def test_the_first_call_makes_the_child_and_later_ones_find_it(site: Site) -> No
     assert site.ended(first.data["id"])["state"] == "succeeded"
 
 
+def test_the_timeline_tells_the_plan_of_an_undo_from_the_undo(site: Site) -> None:
+    parent = modified(site)
+    plan = ask(site, parent, "undo", {"dry_run": True}).data["id"]
+    assert site.ended(plan)["state"] == "succeeded"
+    undo = ask(site, plan, "commit").data["id"]
+    assert site.ended(undo)["parent"] == parent
+
+    def came(operation: int) -> list[tuple[str, int]]:
+        items = site.get(f"/operations/{operation}/timeline").data["items"]
+        return [(item["what"], item["related"]) for item in items if item["related"]]
+
+    assert came(parent) == [("undo-plan", plan), ("undo", undo)]
+    assert came(plan) == [("hand_in", parent), ("commit", undo)]
+
+
 def test_a_plan_is_seen_and_committed_under_its_hash(site: Site, fish: SimulatedCluster) -> None:
     before = fish.values([1001, 1002], [1, 2, 3]).tolist()
     parent = modified(site, dry_run=True)

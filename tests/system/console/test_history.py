@@ -141,7 +141,7 @@ def test_it_is_walked_by_keyboard(many: ConsoleSite, visit: Visit) -> None:
 
 
 def test_what_runs_is_followed(many: ConsoleSite, visit: Visit, tmp_path: Path) -> None:
-    body = b'{"rows_per_s": 500}'
+    body = b'{"rows_per_s": 100}'
     many.client.request("PATCH", "/clusters/fish", body, {"Content-Type": "application/json"})
     source = write_users(tmp_path / "long.csv", range(100_000_000, 100_010_000))
     identity = hand_in(many, source, 1)

@@ -102,7 +102,7 @@ def counters(site: ConsoleSite, folder: Path, cluster: str = "fish") -> list[int
 def test_it_is_followed_to_its_end_and_its_files_are_those_of_the_api(
     site: ConsoleSite, visit: Visit
 ) -> None:
-    pace(site, 200)
+    pace(site, 10)
     source = DATA / "query-gb18030-carried.csv"
     identity = hand_in(site, source, name="玩家名单.csv", eids=[1001, 1002])
     page = open_operation(visit(Role.OPERATOR), identity)
@@ -280,6 +280,7 @@ def test_undo_shows_its_plan_first_and_gives_back_once(
     assert counters(site, tmp_path) == before
     page.goto(f"/console/operations/{identity}")
     expect(page.locator("[data-event=undo-plan]")).to_contain_text(f"Operation {plan}")
+    expect(page.locator("[data-event=undo]")).to_contain_text(f"Operation {undo}")
     page.goto(f"/console/operations/{plan}")
     expect(page.locator("[data-event=commit]")).to_contain_text(f"Operation {undo}")
     # one of each, the double click included
@@ -339,7 +340,7 @@ def test_uncertain_rows_sent_again_are_another_operation(
 def test_the_page_recovers_by_itself_from_a_killed_server(
     guarded: ConsoleSite, visit: Visit, tmp_path: Path
 ) -> None:
-    pace(guarded, 500)
+    pace(guarded, 200)
     identity = hand_in(guarded, write_users(tmp_path / "long.csv", range(100_000_000, 100_020_000)))
     visitor = visit(Role.OPERATOR, at=guarded)
     visitor.allow(KILLED)
