@@ -62,7 +62,9 @@ def status_of(site: ConsoleSite, token: str) -> int:
 
 def definitions_of(site: ConsoleSite) -> dict[int, dict[str, object]]:
     """Return those of the cluster fish."""
-    return {entry["eid"]: entry for entry in site.client.get("/nosdata")["eids"] if entry["cluster"] == "fish"}
+    return {
+        entry["eid"]: entry for entry in site.client.get("/nosdata")["eids"] if entry["cluster"] == "fish"
+    }
 
 
 # --- users
@@ -324,7 +326,9 @@ def test_recipes_and_approval_rules_stand_there_in_words(visit: Visit, site: Con
     expect(daily).to_contain_text(said)
     expect(daily).to_contain_text("The first 100 rows are sent and read back before the others.")
     expect(daily).to_contain_text("李 (7)")
-    expect(page.get_by_role("region", name="look")).to_contain_text("Reads 标签权重 (1001) in 标签集群 (label)")
+    expect(page.get_by_role("region", name="look")).to_contain_text(
+        "Reads 标签权重 (1001) in 标签集群 (label)"
+    )
     page.get_by_role("link", name="Approval rules").click()
     expect(page.get_by_role("main").get_by_role("list").last.get_by_role("listitem")).to_have_text(
         [
