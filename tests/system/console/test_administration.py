@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from eomd.model import Role
 from tests.system.console.conftest import Visit
 from tests.system.console.site import DEFINITIONS, PASSWORD, ConsoleSite, open_console_site
+from tests.system.console.visitor import NARROW, WIDE, Language, Theme
 from tests.world import Client
 
 RULES = """
@@ -421,3 +422,49 @@ def test_a_user_is_added_by_keyboard_alone(visit: Visit) -> None:
     expect(dialog).to_have_count(0)
     expect(row_of(page, "kong")).to_contain_text("viewer")
     expect(button).to_be_focused()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_it_looks_as_it_should(
+    visit: Visit, site: ConsoleSite, language: Language, theme: Theme, width: int
+) -> None:
+    site.define()
+    visitor = visit(Role.ADMIN, language, theme, width)
+
+    def look(name: str) -> None:
+        visitor.check_page()
+        visitor.shoot(name)
+
+    def look_at_dialog(button: Locator, name: str) -> None:
+        button.click()
+        page.get_by_role("dialog").wait_for()
+        look(name)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+    main = visitor.page.get_by_role("main")
+    for name in ("users", "tokens", "definitions", "recipes", "approval", "audit"):
+        page = visitor.open(f"/console/admin/{name}")
+        main.locator("table, .panel p").first.wait_for()
+        look(f"admin-{name}")
+        if name == "users":
+            look_at_dialog(page.locator(".page-head button"), "admin-users-add")
+            look_at_dialog(main.locator("tbody button").nth(1), "admin-users-password")
+        elif name == "tokens":
+            page.locator(".page-head button").click()
+            page.locator("dialog input[type=radio]").last.check()
+            page.locator("dialog [type=submit]").click()
+            look("admin-tokens-add")
+            page.keyboard.press("Escape")
+        elif name == "definitions":
+            look_at_dialog(main.locator("tbody button").first, "admin-definitions-eid")
+            main.locator("tbody button").nth(1).click()
+            main.locator(".save").wait_for()
+            look("admin-definitions-changes")
+    if width == NARROW:
+        page.locator("button.menu").click()
+    look_at_dialog(page.locator("button.account"), "account")
+    visitor.open("/console/enter")
+    look("enter")
