@@ -263,7 +263,13 @@ export default {
       add_token: "make a token",
       revoke_token: "revoke a token",
     },
+    about: { user: "user {name}", token: "token {name}", cluster: "cluster {name}", definitions: "definitions" },
+    inAll: "{count} in all",
+    value: { password: "password", link: "link", applied: "done", not_applied: "not done", send_again: "to be sent again" },
     field: {
+      password: "password",
+      disabled: "disabled",
+      locked: "lock",
       note: "note",
       repeats: "repeats",
       child: "led to operation",

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { filterOf, formOf, linesOf, operationOf, queryOf } from "./audit";
+import { filterOf, formOf, linesOf, operationOf, queryOf, subjectOf } from "./audit";
 
 it("takes from an address what can be asked for, and nothing else", () => {
   const query = { operation: "12", who: " user li ", action: "log_in", from: "2026-01-31T08:00:00+08:00", before: "9007199254740993" };
@@ -21,6 +21,12 @@ it("brings a form into the address and back", () => {
 
 it("knows which operation an entry is about", () => {
   expect([operationOf("operation 12"), operationOf("user li"), operationOf("operation x")]).toEqual(["12", null, null]);
+});
+
+it("knows what else an entry can be about", () => {
+  expect(subjectOf("user li")).toEqual({ kind: "user", name: "li" });
+  expect(subjectOf("definitions")).toEqual({ kind: "definitions", name: "" });
+  expect(subjectOf("users li")).toBeNull();
 });
 
 it("shows details one by one", () => {

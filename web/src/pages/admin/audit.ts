@@ -70,6 +70,12 @@ export function operationOf(subject: string): string | null {
   return /^operation (\d+)$/.exec(subject)?.[1] ?? null;
 }
 
+/** What another entry is about, and its name: a user, a token, a cluster, the definitions. */
+export function subjectOf(subject: string): { kind: "user" | "token" | "cluster" | "definitions"; name: string } | null {
+  const [, kind, name = ""] = /^(user|token|cluster|definitions)(?: (.+))?$/.exec(subject) ?? [];
+  return kind === undefined ? null : { kind: kind as "user", name };
+}
+
 /** Names and values of a detail, nested ones by their path; lists of plain values in one line. */
 export function linesOf(detail: Record<string, unknown>, under = ""): { name: string; value: unknown }[] {
   return Object.entries(detail).flatMap(([key, value]) => {
