@@ -8,7 +8,13 @@ from typing import Any
 from eomd.errors import BadRequestError, FieldProblem, InvalidConfigError
 from eomd.handlers.access import SESSION_COOKIE
 from eomd.handlers.base import ApiHandler
-from eomd.handlers.people_requests import LogInRequest, PasswordRequest, UserChange, UserRequest
+from eomd.handlers.people_requests import (
+    LogInRequest,
+    LogOutRequest,
+    PasswordRequest,
+    UserChange,
+    UserRequest,
+)
 from eomd.handlers.people_views import grants_view, session_view, user_view
 from eomd.handlers.requests import Nothing
 from eomd.model import Role
@@ -62,11 +68,11 @@ class SessionHandler(_PeopleHandler):
         return await self.people.log_in(request.name or "", request.password or "", address)
 
     async def delete(self) -> None:
-        self.parameters(Nothing)
+        everywhere = self.parameters(LogOutRequest).everywhere
         self.fields(Nothing)
         login = self._demand_login()
-        await self.people.log_out(login)
-        await self.note("log_out", login.user.name, {})
+        await self.people.log_out(login, everywhere=everywhere)
+        await self.note("log_out", login.user.name, {"everywhere": everywhere})
         self.clear_cookie(SESSION_COOKIE, path="/")
         self.answer(None)
 

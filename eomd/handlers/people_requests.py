@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from eomd.handlers.requests import (
     ClusterName,
     Eid,
+    Flag,
     OperatorId,
     OperatorName,
     Request,
@@ -56,6 +57,13 @@ class LogInRequest(Request):
                 raise PydanticCustomError("missing", "is missing")
             raise PydanticCustomError("linked", "not beside link")
         return value
+
+
+class LogOutRequest(Request):
+    """Which sessions of one's own are to end."""
+
+    #: all of them, not this one alone; in a query string
+    everywhere: Flag = False
 
 
 class PasswordRequest(Request):

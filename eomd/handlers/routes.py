@@ -49,6 +49,7 @@ from eomd.handlers.operations import (
 from eomd.handlers.people import PasswordHandler, SessionHandler, UserHandler, UsersHandler
 from eomd.handlers.people_requests import (
     LogInRequest,
+    LogOutRequest,
     PasswordRequest,
     TokenRequest,
     UserChange,
@@ -323,7 +324,7 @@ def _people_routes() -> list[Route]:
             {
                 "GET": Method("Who is asking", VIEWER, response=SessionView, narrows=True),
                 "POST": Method("Log in", None, request=LogInRequest, response=SessionView, status=201),
-                "DELETE": Method("Log out", VIEWER, narrows=True),
+                "DELETE": Method("Log out", VIEWER, parameters=LogOutRequest, narrows=True),
             },
         ),
         Route(

@@ -153,9 +153,14 @@ class People:
         await self.refresh()
         return Login(user, session), token
 
-    async def log_out(self, login: Login) -> None:
-        await self._ledger.end_session(login.session.id)
-        await self.refresh()
+    async def log_out(self, login: Login, *, everywhere: bool = False) -> None:
+        """End this session, or all of the user's, with links that nobody has used yet."""
+        if everywhere:
+            self._links.forget(login.user.name)
+            await self._change(login.user.name, {}, end_sessions=True)
+        else:
+            await self._ledger.end_session(login.session.id)
+            await self.refresh()
 
     async def change_password(self, login: Login, old: str, new: str, address: str) -> None:
         """Give a user another password, who has to log in again. Raises as `log_in`, InvalidConfigError."""

@@ -103,6 +103,20 @@ def test_who_has_logged_in_is_known_until_they_log_out(site: Site, user: str) ->
     assert [action for _, action in audited(site, f"user {user}")] == ["add_user", "log_in", "log_out"]
 
 
+def test_who_logs_out_everywhere_is_out_of_every_browser(site: Site, user: str) -> None:
+    browsers = [Browser(site) for _ in range(3)]
+    for browser in browsers:
+        assert browser.log_in(user).status == 201
+    code, _ = site.rooms.context.access.people.make_link(user)
+    assert browsers[0].request("DELETE", "/session").status == 200
+    assert browsers[1].request("GET", "/session").status == 200
+    assert browsers[1].request("DELETE", "/session?everywhere=maybe").status == 400
+    assert browsers[1].request("DELETE", "/session?everywhere=1").status == 200
+    assert browsers[2].request("GET", "/session").status == 401
+    assert Browser(site).request("POST", "/session", {"link": code}).status == 401
+    assert browsers[2].log_in(user).status == 201
+
+
 def test_neither_password_nor_session_is_kept_in_clear(site: Site, user: str) -> None:
     browser = Browser(site)
     browser.log_in(user)

@@ -19,7 +19,7 @@ declare module "vue-router" {
   }
 }
 
-/** One per address that begins with /console/admin/. */
+/** One per address that begins with /console/admin/. What concerns all clusters, see pages/admin/access.ts. */
 export const ADMIN_PAGES = ["users", "tokens", "definitions", "recipes", "approval", "audit"] as const;
 
 export const router = createRouter({
@@ -62,9 +62,9 @@ export const router = createRouter({
       children: [
         { path: "users", name: "users", component: () => import("./pages/admin/UsersPage.vue"), meta: { title: "admin.users.title" } },
         { path: "tokens", name: "tokens", component: () => import("./pages/admin/TokensPage.vue"), meta: { title: "admin.tokens.title" } },
-        { path: "definitions", name: "definitions", component: () => import("./pages/admin/DefinitionsPage.vue"), meta: { title: "admin.definitions.title" } },
-        { path: "recipes", name: "recipes", component: () => import("./pages/admin/RecipesPage.vue"), meta: { title: "admin.recipes.title" } },
-        { path: "approval", name: "approval", component: () => import("./pages/admin/ApprovalPage.vue"), meta: { title: "admin.approval.title" } },
+        { path: "definitions", name: "definitions", component: () => import("./pages/admin/DefinitionsPage.vue"), meta: { title: "admin.definitions.title", role: "viewer" } },
+        { path: "recipes", name: "recipes", component: () => import("./pages/admin/RecipesPage.vue"), meta: { title: "admin.recipes.title", role: "viewer" } },
+        { path: "approval", name: "approval", component: () => import("./pages/admin/ApprovalPage.vue"), meta: { title: "admin.approval.title", role: "viewer" } },
         { path: "audit", name: "audit", component: () => import("./pages/admin/AuditPage.vue"), meta: { title: "admin.audit.title" } },
       ],
     },

@@ -114,7 +114,7 @@ function unwrap<Data>(status: number, text: string, retryAfter: string | null, p
   }
   const error = errorOf(status, body, retryAfter);
   // a wrong password is nobody's lost session
-  if (error.error === "UNAUTHENTICATED" && path !== "/session") onUnauthenticated();
+  if (error.error === "UNAUTHENTICATED" && !path.startsWith("/session")) onUnauthenticated();
   throw error;
 }
 

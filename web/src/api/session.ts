@@ -1,7 +1,7 @@
 /** Who is asking, and what they may do. One for the whole page. */
 import { computed, readonly, ref } from "vue";
 
-import { ApiError, get, post, put, remove, setXsrfToken, whenUnauthenticated } from "./client";
+import { ApiError, ask, get, post, put, setXsrfToken, whenUnauthenticated } from "./client";
 import { ROLES, type Role, type Session } from "./types";
 
 const current = ref<Session | null>(null);
@@ -33,8 +33,9 @@ export async function enter(link: string): Promise<void> {
   keep(await post<Session>("/session", { link }));
 }
 
-export async function logOut(): Promise<void> {
-  await remove("/session");
+/** `everywhere`: in every browser, not in this one alone. */
+export async function logOut(everywhere = false): Promise<void> {
+  await ask("DELETE", "/session", everywhere ? { query: { everywhere: 1 } } : {});
   keep(null);
 }
 

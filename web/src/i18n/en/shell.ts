@@ -14,6 +14,7 @@ export default {
   themeFollow: "System's theme",
   themeOf: { light: "Light", dark: "Dark" },
   openMode: "No log-in: whoever reaches this page is admin",
+  account: "My account",
   logOut: "Log out",
   pausing: "The server is coming back …",
   lost: "Connection lost since {time}. Trying again …",

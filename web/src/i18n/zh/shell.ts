@@ -14,6 +14,7 @@ export default {
   themeFollow: "系统外观",
   themeOf: { light: "浅色", dark: "深色" },
   openMode: "未启用登录：能打开此页的人都是管理员",
+  account: "我的账户",
   logOut: "退出登录",
   pausing: "服务端正在恢复……",
   lost: "自 {time} 起连接中断，正在重连……",
