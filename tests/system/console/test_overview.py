@@ -148,7 +148,9 @@ def test_charts_are_loaded_when_they_come_into_sight(visit: Visit, own_site: Con
     expect(page.locator("[data-light='ledger']")).to_contain_text("up")
     assert not any("echarts" in url or "/activity" in url for url in asked)
     page.get_by_role("heading", name="The last hour").scroll_into_view_if_needed()
-    expect(page.get_by_role("img", name=re.compile(r"Rows per second\. In the last 10 s [\d,.]+ rows.s"))).to_be_visible()
+    expect(
+        page.get_by_role("img", name=re.compile(r"Rows per second\. In the last 10 s [\d,.]+ rows.s"))
+    ).to_be_visible()
     expect(page.locator("canvas")).to_have_count(2)
     assert any("echarts" in url for url in asked)
     table = page.get_by_role("region", name="Latency").get_by_role("row")
