@@ -514,14 +514,14 @@ def test_without_a_log_in_it_asks_for_whom_it_is_and_keeps_that(
     pick(page, "1001")
     page.get_by_role("button", name="Start").click()
     expect(page.locator("#operator-id-error")).to_have_text("is missing")
-    page.get_by_label("Operator's number").fill("9007199254740993")
-    page.get_by_label("Operator's name").fill("赵云")
+    page.get_by_label("Your operator number").fill("9007199254740993")
+    page.get_by_label("Your name").fill("赵云")
     page.get_by_role("button", name="Start").click()
     operation = operation_of(page, site)
     assert (operation["operatorid"], operation["operatorname"]) == (9007199254740993, "赵云")
     page.goto("/console/new")
-    expect(page.get_by_label("Operator's number")).to_have_value("9007199254740993")
-    expect(page.get_by_label("Operator's name")).to_have_value("赵云")
+    expect(page.get_by_label("Your operator number")).to_have_value("9007199254740993")
+    expect(page.get_by_label("Your name")).to_have_value("赵云")
 
 
 # how it looks

@@ -1,7 +1,6 @@
 export default {
   title: "New operation",
   startOver: "Clear the form",
-  viewer: "Your role may look, and not hand anything in.",
   what: "What is to be done",
   kind: "Kind",
   cluster: "Cluster",

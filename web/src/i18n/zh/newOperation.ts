@@ -1,7 +1,6 @@
 export default {
   title: "新建操作",
   startOver: "清空表单",
-  viewer: "您的角色只能查看，不能提交操作。",
   what: "操作内容",
   kind: "操作类型",
   cluster: "集群",
