@@ -98,17 +98,21 @@ def test_each_is_shown_what_waits_for_whom(visit: Visit, own_site: ConsoleSite, 
     expect(mine).to_contain_text("Any approver but 李雷 may decide.")
     expect(mine).not_to_contain_text("You may decide.")
     expect(mine).to_contain_text(re.compile(r"Expires in \d+ hours\."))
-    expect(mine).to_contain_text("approval.largest_amount")
+    expect(mine).to_contain_text("1,001")
+    expect(mine).to_contain_text("1,000")
     others = waiting.locator("[data-group='others']")
     expect(others).to_contain_text("Goes on by itself as soon as 标签集群 can be used.")
     expect(others).to_contain_text("paused · cluster away")
 
-    page = visit(Role.APPROVER, at=own_site).open("/")
+    visitor = visit(Role.APPROVER, at=own_site)
+    page = visitor.open("/")
     waiting = page.get_by_role("region", name="What waits for whom")
     expect(waiting.get_by_role("heading", level=3)).to_have_text(["Waits for my decision 1", "Others 1"])
     expect(waiting.locator("[data-group='forMe']")).to_contain_text("You may decide.")
-    said = {"reason": "agreed", "operatorid": 999, "operatorname": "Wang"}
-    assert own_site.client.post(f"/operations/{large}/approve", said).status == 200
+    asking = visitor.context.request
+    word = {"X-XSRF-Token": asking.get("/api/v1/session").json()["data"]["xsrf_token"]}
+    decided = asking.post(f"/api/v1/operations/{large}/approve", data={"reason": "agreed"}, headers=word)
+    assert decided.status == 200, decided.text()
     expect(waiting.get_by_role("heading", level=3)).to_have_text(["Others 1"])
     own_site.set_cluster("label", drain=False)
     expect(waiting).to_contain_text("Nothing waits.")

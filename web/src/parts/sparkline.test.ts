@@ -7,7 +7,7 @@ it("draws from left to right, the largest at the top", () => {
 });
 
 it("leaves a gap where nothing is known, and a dot where one stands alone", () => {
-  expect(pathOf([10, null, 5, 5, null], 40, 10)).toBe("M0 0h0.1M20 5L30 5");
+  expect(pathOf([10, null, 5, 5, null], 40, 10)).toBe("M0 0h2M20 5L30 5");
   expect(pathOf([null, null], 40, 10)).toBe("");
 });
 

@@ -21,7 +21,7 @@ export function pathOf(values: readonly (number | null)[], width: number, height
     if (value === null) return;
     const begins = index === 0 || values[index - 1] === null;
     const alone = begins && (values[index + 1] ?? null) === null;
-    path += `${begins ? "M" : "L"}${x(index)} ${y(value)}${alone ? "h0.1" : ""}`;
+    path += `${begins ? "M" : "L"}${x(index)} ${y(value)}${alone ? "h2" : ""}`;
   });
   return path;
 }
