@@ -344,24 +344,25 @@ def test_recipes_and_approval_rules_stand_there_in_words(visit: Visit, site: Con
 
 def test_the_audit_s_filter_stands_in_the_address(visit: Visit, site: ConsoleSite) -> None:
     for number in range(60):
-        add_user(site, f"many{number}", 1000 + number, eids=[1001, 1002])
-    page = visit(Role.ADMIN).open("/console/admin/audit?action=add_user&who=token")
+        token = {"name": f"many{number}", "role": "viewer", "eids": [1001, 1002]}
+        assert site.client.post("/tokens", token).status == 201
+    page = visit(Role.ADMIN).open("/console/admin/audit?action=add_token&who=token")
     expect(page.get_by_label("Who")).to_have_value("token")
-    expect(page.get_by_label("What")).to_have_value("add_user")
+    expect(page.get_by_label("What")).to_have_value("add_token")
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(50)
-    expect(rows.first).to_contain_text("user many59")
+    expect(rows.first).to_contain_text("name: many59")
     expect(rows.first).to_contain_text("EIDs: 1001, 1002")
     expect(rows.first).to_contain_text("clusters: all")
     page.get_by_role("link", name="Older").click()
-    expect(page).to_have_url(re.compile("action=add_user&who=token&before="))
-    expect(rows.first).to_contain_text("user many9")
+    expect(page).to_have_url(re.compile("action=add_token&who=token&before="))
+    expect(rows.first).to_contain_text("name: many9")
     address = page.url
     page.get_by_role("link", name="Newest").click()
-    expect(rows.first).to_contain_text("user many59")
+    expect(rows.first).to_contain_text("name: many59")
     page.go_back()
     expect(page).to_have_url(address)
-    expect(rows.first).to_contain_text("user many9")
+    expect(rows.first).to_contain_text("name: many9")
     page.get_by_label("Who").fill("user admin")
     page.get_by_label("What").select_option("log_in")
     page.get_by_label("From").fill("2026-01-01T00:00")

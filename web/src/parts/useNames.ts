@@ -15,6 +15,11 @@ function learnNames(): void {
   );
 }
 
+/** They have changed: whoever shows them next asks again. */
+export function forgetNames(): void {
+  asked = null;
+}
+
 export function useNames() {
   const { titleOf } = useLive();
   learnNames();

@@ -84,7 +84,7 @@ export default {
     title: "Tokens",
     intro: "What programs call the API with. Whoever has a token may do what its role may: one for each program, and no more role than it needs.",
     none: "No token is valid.",
-    old: "Show the {count} expired and revoked ones too",
+    old: "Show expired and revoked ones too ({count})",
     name: "Name",
     nameHint: "What it is for; stands in the audit.",
     add: "Make a token",
