@@ -23,7 +23,7 @@ NARROW, WIDE = 360, 1280
 #: that nobody is logged in is told by a 401, which Chromium writes down as an error
 _LOGGED_OUT = re.compile(r"status of 401.* at \S+/api/v1/session\b")
 #: a text's name in the place of the text: shell.skip
-_RAW_KEY = re.compile(
+RAW_KEY = re.compile(
     r"\b(?:admin|clusters|errors|history|logIn|newOperation|operation|overview|parts|reasons|shell|words)\.[a-z]\w+"
 )
 
@@ -88,7 +88,7 @@ class Visitor:
     def check_page(self) -> None:
         """Fail on texts that are missing, on what is wider than the screen, on what axe finds serious."""
         text = self.page.locator("body").inner_text()
-        assert _RAW_KEY.findall(text) == []
+        assert RAW_KEY.findall(text) == []
         width, wide = self.page.evaluate("[innerWidth, document.documentElement.scrollWidth]")
         assert wide <= width, f"{wide} px of {width}: {self._too_wide()}"
         assert self.find_barriers() == []
