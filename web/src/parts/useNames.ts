@@ -1,18 +1,29 @@
-/** What counters and clusters are called. Asked for once per page load; numbers stand in until it is known. */
+/** What counters and clusters are called. Asked for once by whoever is logged in; numbers stand in until it is known. */
 import { shallowRef } from "vue";
 
+import { useSession } from "../api/session";
 import { getDefinitions } from "../api/setup";
 import type { Definitions } from "../api/types";
 import { useLive } from "../live/store";
 
 const known = shallowRef<Definitions | null>(null);
-let asked: Promise<void> | null = null;
+let asked: Promise<Definitions | null> | null = null;
+let askedBy: string | undefined;
 
-function learnNames(): void {
-  asked ??= getDefinitions().then(
-    (definitions) => void (known.value = definitions),
-    () => void (asked = null),
-  );
+/** What is granted to one person is not shown to the next. */
+function learnNames(who: string | undefined): void {
+  if (who !== askedBy) {
+    askedBy = who;
+    asked = known.value = null;
+  }
+  if (asked !== null) return;
+  const asking = getDefinitions().catch(() => null);
+  asked = asking;
+  void asking.then((definitions) => {
+    if (asked !== asking) return;
+    if (definitions === null) asked = null;
+    else known.value = definitions;
+  });
 }
 
 /** They have changed: whoever shows them next asks again. */
@@ -22,7 +33,7 @@ export function forgetNames(): void {
 
 export function useNames() {
   const { titleOf } = useLive();
-  learnNames();
+  learnNames(useSession().session.value?.name);
   const listed = (cluster: string, eid: number) =>
     known.value?.eids.find((each) => each.cluster === cluster && each.eid === Number(eid));
   return {
