@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { rebin } from "./histogram";
+import { labelEdges, rebin } from "./histogram";
 
 it("leaves one histogram as it is", () => {
   expect(rebin([{ edges: [0, 5, 10], counts: [3, 4] }])).toEqual({ edges: [0n, 5n, 10n], counts: [[3, 4]] });
@@ -20,4 +20,10 @@ it("loses no row on the way to the same ranges", () => {
 it("knows what to do where all values are the same", () => {
   const same = { edges: [7, 7, 7], counts: [0, 9] };
   expect(rebin([same, same])).toEqual({ edges: [7n, 7n], counts: [[9], [9]] });
+});
+
+it("tells edges apart that are near each other", () => {
+  const short = (edge: bigint) => `${edge / 10_000n}万`;
+  expect(labelEdges([10_000n, 20_000n], short, String)).toEqual(["1万", "2万"]);
+  expect(labelEdges([50_010n, 50_015n], short, String)).toEqual(["50010", "50015"]);
 });

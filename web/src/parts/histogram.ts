@@ -37,3 +37,9 @@ function spread({ edges, counts }: Histogram, onto: readonly bigint[]): number[]
 }
 
 const sum = (counts: readonly number[]) => counts.reduce((total, rows) => total + rows, 0);
+
+/** Texts for the edges: short ones, unless two of them would read the same. */
+export function labelEdges(edges: readonly bigint[], short: (edge: bigint) => string, exact: (edge: bigint) => string): string[] {
+  const labels = edges.map(short);
+  return new Set(labels).size === labels.length ? labels : edges.map(exact);
+}
