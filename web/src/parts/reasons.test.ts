@@ -18,6 +18,8 @@ it("knows the server's reasons and what stands in them", () => {
   expect(knownReason("the file is an Excel workbook (.xlsx), not a CSV: save it as CSV and hand that in")?.named).toEqual({ kind: "xlsx" });
   expect(knownReason("the file is a PDF document, not a CSV: save it as CSV and hand that in")?.named).toEqual({ kind: "PDF document" });
   expect(knownReason("the byte at offset 12 (0xFF) is neither valid UTF-8 nor valid GB18030: save the file as UTF-8")?.named).toEqual({ offset: "12" });
+  expect(knownReason("12,345 rows are over approval.rows = 10,000")).toEqual({ key: "approvalRows", named: { value: "12,345", limit: "10,000" } });
+  expect(knownReason("EID 1001, 1002: among approval.eids")?.named).toEqual({ eids: "1001, 1002" });
   expect(knownReason("not defined for cluster fish: 9, 10 (limits.unknown_eids = refuse)")?.named).toEqual({ cluster: "fish", eids: "9, 10" });
 });
 
@@ -47,5 +49,12 @@ it("knows every reason that the server writes into a file's problems", () => {
   ].map(([, reason = ""]) => reason.replace(/\{[^}]*\}/g, "7"));
   const reasons = written.filter((reason) => !/^(an? (Excel|zip|HTML|XML)|expected)/.test(reason));
   expect(reasons.length).toBeGreaterThan(12);
+  expect(reasons.filter((reason) => knownReason(reason) === null)).toEqual([]);
+});
+
+it("knows every reason why the server wants a second person", () => {
+  const python = readFileSync(fileURLToPath(new URL("../../../eomd/operations/approval.py", import.meta.url)), "utf-8");
+  const reasons = [...python.matchAll(/yield f"([^"\n]*)"/g)].map(([, reason = ""]) => reason.replace(/\{here:%H:%M\}/, "23:05").replace(/\{[^}]*\}/g, "7"));
+  expect(reasons.length).toBeGreaterThan(5);
   expect(reasons.filter((reason) => knownReason(reason) === null)).toEqual([]);
 });

@@ -56,6 +56,13 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/^there is no canary: /, "noCanary"],
   [/^(?<users>\d+) users stand in the file more than once, (?<user>\d+) among them$/, "usersTwice"],
   [/^cluster \S+ cannot compare values/, "cannotCompare"],
+  // why a second person is needed
+  [/^(?<value>[\d,]+) rows are over approval\.rows = (?<limit>[\d,]+)$/, "approvalRows"],
+  [/^(?<value>[\d,]+) in all is over approval\.total_amount = (?<limit>[\d,]+)$/, "approvalTotal"],
+  [/^an amount of (?<value>[\d,]+) is over approval\.largest_amount = (?<limit>[\d,]+)$/, "approvalAmount"],
+  [/^cluster (?<cluster>\S+) is among approval\.clusters$/, "approvalCluster"],
+  [/^EID (?<eids>[\d, ]+): among approval\.eids$/, "approvalEids"],
+  [/^(?<time>\d\d:\d\d) is within approval\.hours$/, "approvalHours"],
 ];
 
 export function knownReason(reason: string): KnownReason | null {

@@ -42,4 +42,10 @@ export default {
   noCanary: "there is no canary: the number of rows is missing",
   usersTwice: "{users} users stand in the file more than once, {user} among them",
   cannotCompare: "this cluster cannot compare values before it changes them",
+  approvalRows: "{value} rows: more than {limit}",
+  approvalTotal: "{value} in all: more than {limit}",
+  approvalAmount: "An amount of {value}: more than {limit}",
+  approvalCluster: "Every change in cluster {cluster}",
+  approvalEids: "Every change of EID {eids}",
+  approvalHours: "Handed in at {time}, within the hours that need it",
 };

@@ -42,4 +42,10 @@ export default {
   noCanary: "没有试行：未填写试行行数",
   usersTwice: "有 {users} 名用户在文件中出现多次，其中包括 {user}",
   cannotCompare: "该集群不能在修改前比对数值",
+  approvalRows: "共 {value} 行，超过上限 {limit}",
+  approvalTotal: "数量合计 {value}，超过上限 {limit}",
+  approvalAmount: "单行数量 {value}，超过上限 {limit}",
+  approvalCluster: "集群 {cluster} 的修改均须审批",
+  approvalEids: "EID {eids} 的修改均须审批",
+  approvalHours: "提交时间 {time} 在须审批的时段内",
 };
