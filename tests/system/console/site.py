@@ -48,15 +48,15 @@ class ConsoleSite:
             assert answer.status == 201, answer.body
 
     def define(self, definitions: Any = None) -> None:
-        body = json.dumps(definitions or DEFINITIONS).encode()
-        answer = self.client.request("PUT", "/nosdata", body, {"Content-Type": "application/json"})
-        assert answer.status == 200, answer.body
+        self.send("PUT", "/nosdata", definitions or DEFINITIONS)
 
     def set_cluster(self, cluster: str, **change: Any) -> None:
         """Change a cluster's pace (`rows_per_s`), or park its operations (`drain`)."""
-        body = json.dumps(change).encode()
+        self.send("PATCH", f"/clusters/{cluster}", change)
+
+    def send(self, method: str, path: str, data: Any) -> None:
         headers = {"Content-Type": "application/json"}
-        answer = self.client.request("PATCH", f"/clusters/{cluster}", body, headers)
+        answer = self.client.request(method, path, json.dumps(data).encode(), headers)
         assert answer.status == 200, answer.body
 
 

@@ -9,14 +9,9 @@ from playwright.sync_api import Page, expect
 from eomd.model import Role
 from tests.system.console.conftest import Visit
 from tests.system.console.site import PASSWORD, ConsoleSite
+from tests.system.console.steps import add_user, fill_in_log_in
 
 OTHER = "another long sentence"
-
-
-def add_user(site: ConsoleSite, name: str, operatorid: int) -> None:
-    user = {"name": name, "operatorid": operatorid, "operatorname": name.title(), "role": "viewer"}
-    answer = site.client.post("/users", {**user, "password": PASSWORD})
-    assert answer.status == 201, answer.body
 
 
 def link_for(site: ConsoleSite, name: str) -> str:
@@ -27,10 +22,8 @@ def link_for(site: ConsoleSite, name: str) -> str:
     return found[0]
 
 
-def enter(visit: Visit, name: str, password: str = PASSWORD) -> Page:
-    visitor = visit()
-    data = {"name": name, "password": password}
-    assert visitor.context.request.post("/api/v1/session", data=data).status == 201
+def enter(visit: Visit, name: str) -> Page:
+    visitor = visit().log_in_as(name)
     visitor.allow("status of 401")
     return visitor.open("/")
 
@@ -90,9 +83,7 @@ def test_one_s_own_password_is_changed_and_ends_every_session(visit: Visit, site
     expect(page.get_by_text("Your password has been changed.")).to_be_visible()
     elsewhere.reload()
     expect(elsewhere).to_have_url(re.compile("/console/login"))
-    page.get_by_label("Name").fill("feng")
-    page.get_by_label("Password").fill(OTHER)
-    page.keyboard.press("Enter")
+    fill_in_log_in(page, "feng", OTHER)
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
 
 

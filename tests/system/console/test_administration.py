@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from eomd.model import Role
 from tests.system.console.conftest import Visit
 from tests.system.console.site import DEFINITIONS, PASSWORD, ConsoleSite, open_console_site
+from tests.system.console.steps import add_user, fill_in_log_in
 from tests.system.console.visitor import NARROW, WIDE, Language, Theme
 from tests.world import Client
 
@@ -51,12 +52,6 @@ def row_of(page: Page, name: str) -> Locator:
     return page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name))
 
 
-def add_user(site: ConsoleSite, name: str, operatorid: int, **fields: object) -> None:
-    user = {"name": name, "operatorid": operatorid, "operatorname": name.title(), "role": "viewer"}
-    answer = site.client.post("/users", {**user, "password": PASSWORD, **fields})
-    assert answer.status == 201, answer.body
-
-
 def status_of(site: ConsoleSite, token: str) -> int:
     return Client(site.world.port, token).request("GET", "/session").status
 
@@ -93,9 +88,7 @@ def test_who_is_added_logs_in_and_reaches_what_is_granted(visit: Visit) -> None:
 
     other = visit()
     theirs = other.open("/console/login?back=/console/admin/definitions")
-    theirs.get_by_label("Name").fill("sun")
-    theirs.get_by_label("Password").fill(PASSWORD)
-    theirs.get_by_role("button", name="Log in").click()
+    fill_in_log_in(theirs, "sun")
     expect(theirs.get_by_role("heading", level=3)).to_have_text(re.compile("捕鱼集群"))
     expect(theirs.locator("tbody").get_by_role("rowheader")).to_have_text(["1001"])
     theirs.get_by_role("button", name="My account").click()
@@ -143,9 +136,7 @@ def test_role_and_name_change_and_what_is_not_touched_stays(visit: Visit, site: 
     dialog.get_by_label("Operator's name").fill("周")
     dialog.get_by_label("Role", exact=True).select_option("approver")
     # meanwhile somebody else grants more
-    change = json.dumps({"clusters": ["fish", "label"]}).encode()
-    header = {"Content-Type": "application/json"}
-    assert site.client.request("PATCH", "/users/zhou", change, header).status == 200
+    site.send("PATCH", "/users/zhou", {"clusters": ["fish", "label"]})
     dialog.get_by_role("button", name="Save").click()
     expect(row_of(page, "zhou")).to_contain_text("approver")
     user = next(user for user in site.client.get("/users") if user["name"] == "zhou")
@@ -167,13 +158,7 @@ def test_who_is_disabled_is_out_until_enabled_and_a_set_password_counts(
     visitor = visit()
     visitor.allow("status of 401")
     theirs = visitor.open("/console/login")
-
-    def log_in(password: str) -> None:
-        theirs.get_by_label("Name").fill("qian")
-        theirs.get_by_label("Password").fill(password)
-        theirs.get_by_role("button", name="Log in").click()
-
-    log_in(PASSWORD)
+    fill_in_log_in(theirs, "qian")
     expect(theirs.get_by_role("heading", level=1)).to_have_text("Overview")
     page = visit(Role.ADMIN).open("/console/admin/users")
     page.get_by_role("button", name="Disable qian").click()
@@ -185,7 +170,7 @@ def test_who_is_disabled_is_out_until_enabled_and_a_set_password_counts(
     expect(row_of(page, "qian")).to_contain_text("disabled since")
     theirs.reload()
     expect(theirs).to_have_url(re.compile("/console/login"))
-    log_in(PASSWORD)
+    fill_in_log_in(theirs, "qian")
     expect(theirs.get_by_role("alert").first).to_have_text("Name or password is wrong.")
     page.get_by_role("button", name="Enable qian").click()
     expect(row_of(page, "qian")).to_contain_text("may log in")
@@ -194,7 +179,7 @@ def test_who_is_disabled_is_out_until_enabled_and_a_set_password_counts(
     dialog.get_by_label("New password").fill("another long sentence")
     dialog.get_by_role("button", name="Set password").click()
     expect(dialog).to_have_count(0)
-    log_in("another long sentence")
+    fill_in_log_in(theirs, "qian", "another long sentence")
     expect(theirs.get_by_role("heading", level=1)).to_have_text("Overview")
 
 
@@ -388,10 +373,7 @@ def test_who_may_not_is_told_what_it_takes(visit: Visit, site: ConsoleSite) -> N
     expect(page.get_by_role("button", name="Add an EID")).to_have_count(0)
 
     add_user(site, "half", 530, role="admin", clusters=["fish"])
-    visitor = visit()
-    data = {"name": "half", "password": PASSWORD}
-    assert visitor.context.request.post("/api/v1/session", data=data).status == 201
-    limited = visitor.open("/console/admin/users")
+    limited = visit().log_in_as("half").open("/console/admin/users")
     expect(limited.get_by_role("alert").filter(has_text="the role admin without limits")).to_be_visible()
     links = limited.get_by_role("navigation", name="Administration").get_by_role("link")
     expect(links).to_have_text(["Counter definitions", "Recipes", "Approval rules"])

@@ -12,9 +12,9 @@ from playwright.sync_api import Page, Route, expect
 
 from eomd.model import Role
 from tests.system.console.conftest import Visit
-from tests.system.console.site import PASSWORD, ConsoleSite, open_console_site
-from tests.system.console.test_overview import GONE
-from tests.system.console.visitor import NARROW, WIDE, Language, Theme
+from tests.system.console.site import ConsoleSite, open_console_site
+from tests.system.console.steps import add_user
+from tests.system.console.visitor import GONE, NARROW, WIDE, Language, Theme
 from tests.watched import another_server, server_of
 from tests.world import wait_until, write_users
 
@@ -77,8 +77,10 @@ def test_draining_asks_first_parks_and_lets_go_by_keyboard_alone(
     own_site.client.wait_for_state(operation, "running")
     page = visit(Role.ADMIN, at=own_site).open(ADDRESS)
     switch = page.get_by_role("switch", name="Drain 标签集群")
-    state = page.locator("[data-cluster='label'] > .top")
+    panel = page.locator("[data-cluster='label']")
+    state, told = panel.locator("> .top"), panel.locator("[data-drained]")
     expect(switch).to_have_attribute("aria-checked", "false")
+    expect(told).to_have_text("not drained")
     switch.focus()
     page.keyboard.press("Space")
     expect(page.get_by_role("dialog", name="Drain 标签集群?")).to_be_visible()
@@ -91,6 +93,7 @@ def test_draining_asks_first_parks_and_lets_go_by_keyboard_alone(
     expect(page.get_by_role("button", name="Drain", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
     expect(switch).to_have_attribute("aria-checked", "true")
+    expect(told).to_have_text("drained")
     expect(state).to_contain_text("drained")
     own_site.client.wait_for_state(operation, "paused")
 
@@ -192,13 +195,8 @@ def test_incidents_are_paged(visit: Visit, own_site: ConsoleSite) -> None:
 
 
 def test_who_may_see_some_clusters_sees_those_and_no_diary(visit: Visit, own_site: ConsoleSite) -> None:
-    person = {"name": "limited", "operatorid": 200, "operatorname": "Limited", "role": "viewer"}
-    assert (
-        own_site.client.post("/users", {**person, "password": PASSWORD, "clusters": ["fish"]}).status == 201
-    )
-    visitor = visit(at=own_site)
-    login = visitor.context.request.post("/api/v1/session", data={"name": "limited", "password": PASSWORD})
-    assert login.status == 201
+    add_user(own_site, "limited", 200, clusters=["fish"])
+    visitor = visit(at=own_site).log_in_as("limited")
     page = visitor.open(ADDRESS)
     expect(page.locator("[data-cluster]")).to_have_count(1)
     expect(page.get_by_role("region", name="Restart diary")).to_contain_text("only some are granted to you")

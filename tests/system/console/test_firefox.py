@@ -8,10 +8,9 @@ from pathlib import Path
 
 from tests.commands import run
 from tests.system.console.site import PASSWORD, ConsoleSite
-from tests.system.console.visitor import RAW_KEY, ROOT, SCREENSHOTS
+from tests.system.console.visitor import DATA, RAW_KEY, ROOT, SCREENSHOTS
 from tests.world import wait_until
 
-DATA = Path(__file__).parents[2] / "data"
 FIREFOX = "/usr/bin/firefox-esr"
 WAY = ROOT / "web/tests/firefox.mjs"
 PAGES = (

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from eomd.model import Role
 from tests.system.console.conftest import Visit
 from tests.system.console.site import ConsoleSite, open_console_site
+from tests.system.console.steps import hand_in
 from tests.system.console.visitor import NARROW, WIDE, Language, Theme
 from tests.world import write_users
 
@@ -28,23 +29,22 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
     source = write_users(folder / "名单.csv", range(1, 4))
     with open_console_site(folder) as opened:
         for number in range(MANY):
-            hand_in(opened, source, number)
+            hand_in_number(opened, source, number)
         yield opened
 
 
-def hand_in(site: ConsoleSite, source: Path, number: int, **config: Any) -> int:
+def hand_in_number(site: ConsoleSite, source: Path, number: int) -> int:
     operator = 7 + number % 2
-    changes = {"mode": "inc", "amount": 1} if number % 10 == 0 else {}
-    config = {
-        "cluster": "label" if number % 5 == 0 else "fish",
-        "description": f"批次 {number}",
+    changes: dict[str, Any] = {"mode": "inc", "amount": 1} if number % 10 == 0 else {}
+    return hand_in(
+        site,
+        source,
+        operatorid=operator,
+        operatorname=OPERATORS[operator],
+        cluster="label" if number % 5 == 0 else "fish",
+        description=f"批次 {number}",
         **changes,
-        **config,
-    }
-    answer = site.client.hand_in(source, operatorid=operator, operatorname=OPERATORS[operator], **config)
-    assert answer.status == 201, answer.body
-    identity: int = answer.data["id"]
-    return identity
+    )
 
 
 def rows(page: Page) -> Any:
@@ -66,7 +66,7 @@ def test_its_pages_do_not_shift_while_new_operations_come(
     expect(rows(page)).to_have_count(PAGE)
     first = shown(page)
     assert first == sorted(first, reverse=True)
-    hand_in(many, write_users(tmp_path / "new.csv", range(1, 4)), 1)
+    hand_in_number(many, write_users(tmp_path / "new.csv", range(1, 4)), 1)
     expect(page.locator("[data-newer]")).to_be_visible()
     assert shown(page) == first
     turn(page, "next")
@@ -141,15 +141,13 @@ def test_it_is_walked_by_keyboard(many: ConsoleSite, visit: Visit) -> None:
 
 
 def test_what_runs_is_followed(many: ConsoleSite, visit: Visit, tmp_path: Path) -> None:
-    body = b'{"rows_per_s": 100}'
-    many.client.request("PATCH", "/clusters/fish", body, {"Content-Type": "application/json"})
+    many.set_cluster("fish", rows_per_s=100)
     source = write_users(tmp_path / "long.csv", range(100_000_000, 100_010_000))
-    identity = hand_in(many, source, 1)
+    identity = hand_in_number(many, source, 1)
     page = visit(Role.OPERATOR, at=many).open(f"/console/operations?operatorid={8}")
     row = page.locator(f"[data-operation='{identity}']")
     expect(row.get_by_role("progressbar")).not_to_have_attribute("aria-valuenow", "0")
-    body = b'{"rows_per_s": 0}'
-    many.client.request("PATCH", "/clusters/fish", body, {"Content-Type": "application/json"})
+    many.set_cluster("fish", rows_per_s=0)
     expect(row.locator("[data-state=partial], [data-state=succeeded]")).to_be_visible()
 
 

@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from eomd.model import Role
 from tests.system.console.conftest import Visit
-from tests.system.console.site import PASSWORD, ConsoleSite, open_console_site
+from tests.system.console.site import ConsoleSite, open_console_site
+from tests.system.console.steps import fill_in_log_in
 from tests.system.console.visitor import NARROW, WIDE, Language, Theme
 from tests.watched import another_server, server_of
-
-
-def fill_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
 
 
 def test_who_has_not_logged_in_does_so_and_comes_to_where_they_were_going(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/console/operations?state=running")
     expect(page).to_have_url(f"{visitor.site.url}/console/login?back=/console/operations?state=running")
-    fill_in(page, "operator")
+    fill_in_log_in(page, "operator")
     expect(page).to_have_url(f"{visitor.site.url}/console/operations?state=running")
     expect(page.get_by_role("banner")).to_contain_text("李雷")
     expect(page.get_by_role("banner")).to_contain_text("operator")
@@ -33,14 +28,14 @@ def test_who_has_not_logged_in_does_so_and_comes_to_where_they_were_going(visit:
 def test_a_link_from_elsewhere_leads_nowhere_else(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/console/login?back=//example.com/")
-    fill_in(page, "operator")
+    fill_in_log_in(page, "operator")
     expect(page).to_have_url(f"{visitor.site.url}/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
 
 
 def test_a_wrong_password_is_said_in_words_and_read_aloud(visit: Visit) -> None:
     page = visit().open("/console/login")
-    fill_in(page, "operator", "not the password")
+    fill_in_log_in(page, "operator", "not the password")
     expect(page.get_by_role("alert").first).to_have_text("Name or password is wrong.")
     expect(page.get_by_label("Password")).to_be_focused()
     expect(page.get_by_label("Password")).to_have_value("")
@@ -60,7 +55,7 @@ def test_who_tries_too_often_is_told_how_long_to_wait(visit: Visit) -> None:
     page = visitor.open("/console/login")
     alert = page.get_by_role("alert").first
     for _ in range(12):
-        fill_in(page, "nobody.of.this.name", "not the password")
+        fill_in_log_in(page, "nobody.of.this.name", "not the password")
         expect(alert).to_contain_text("wrong")
         if "Too many" in alert.inner_text():
             break

@@ -15,31 +15,17 @@ from playwright.sync_api import Locator, Page, Route, expect
 from eomd.model import Role
 from tests.system.console.conftest import Visit
 from tests.system.console.site import ConsoleSite, open_console_site
-from tests.system.console.visitor import NARROW, WIDE, Language, Theme
+from tests.system.console.steps import LARGE_ROWS, choose, hand_in, operation_of, pick, type_rows
+from tests.system.console.visitor import DATA, NARROW, WIDE, Language, Theme
 from tests.world import World, open_world, write_users
 
-DATA = Path(__file__).parents[2] / "data"
 CASES = json.loads((DATA / "cases.json").read_text())
-#: as the page's LARGE_ROWS
-LARGE_ROWS = 10_000
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """Five users, without amounts."""
     return write_users(tmp_path / "players.csv", range(1, 6))
-
-
-def choose(page: Page, path: Path) -> None:
-    """Choose a file, and wait until the server has said what it is."""
-    page.locator("#new-file").set_input_files(path)
-    expect(page.locator('[data-fact="name"]')).to_contain_text(path.name)
-
-
-def pick(page: Page, eid: str) -> None:
-    picker = page.get_by_role("combobox", name="Counters (EIDs)")
-    picker.fill(eid)
-    picker.press("Enter")
 
 
 def describe_modify(page: Page, path: Path, mode: str = "increase", amount: str = "5") -> None:
@@ -60,10 +46,9 @@ def carry_out(page: Page) -> Locator:
     return page.get_by_role("button", name="Carry out")
 
 
-def operation_of(page: Page, site: ConsoleSite) -> Any:
-    """Return the operation at whose page the browser has come."""
-    page.wait_for_url("**/console/operations/*")
-    return site.client.operation(int(page.url.rsplit("/", 1)[1]))
+def handed_in(page: Page, site: ConsoleSite) -> Any:
+    """Return what the API says of the operation at whose page the browser has come."""
+    return site.client.operation(operation_of(page))
 
 
 def count(site: ConsoleSite) -> int:
@@ -88,7 +73,7 @@ def test_a_query_of_the_operators_own_excel_file(visit: Visit, site: ConsoleSite
     )
     page.get_by_label("Description").fill("who has what")
     page.get_by_role("button", name="Start").click()
-    operation = operation_of(page, site)
+    operation = handed_in(page, site)
     assert (operation["model"], operation["eids"], operation["description"]) == (
         "query",
         [1001],
@@ -233,7 +218,7 @@ def test_a_lost_answer_and_a_reload_send_nothing_twice(visit: Visit, source: Pat
     page.unroute("**/api/v1/query?*")
     page.reload()
     page.get_by_role("button", name="Start").click()
-    operation_of(page, site)
+    handed_in(page, site)
     assert count(site) == before + 1
 
 
@@ -256,7 +241,7 @@ def test_a_modify_shows_its_plan_before_it_can_be_carried_out(
     expect(page.locator("table.largest tbody tr")).to_have_count(min(planned, 10))
     expect(page.get_by_label("Cluster")).to_be_disabled()
     carry_out(page).click()
-    operation = operation_of(page, site)
+    operation = handed_in(page, site)
     assert (operation["dry_run"], operation["mode"]) == (False, "inc")
     assert site.client.operation(operation["parent"])["dry_run"] is True
     assert site.client.wait_for_state(operation["id"], "succeeded", "partial")["rows"]["ok"] == planned
@@ -290,7 +275,7 @@ def test_amounts_per_counter_of_the_file(visit: Visit, site: ConsoleSite) -> Non
     )
     make_plan(page)
     carry_out(page).click()
-    operation = operation_of(page, site)
+    operation = handed_in(page, site)
     assert operation["eids"] == [1002, 1001]
 
 
@@ -300,10 +285,9 @@ def test_many_rows_are_carried_out_once_their_number_is_typed(visit: Visit, tmp_
     describe_modify(page, path, "set", "7")
     make_plan(page)
     expect(carry_out(page)).to_be_disabled()
-    guard = page.get_by_label("This changes many players")
-    guard.fill("9,999")
+    type_rows(page, "9,999")
     expect(carry_out(page)).to_be_disabled()
-    guard.fill("10,000")
+    type_rows(page, "10,000")
     expect(carry_out(page)).to_be_enabled()
 
 
@@ -314,7 +298,7 @@ def test_a_double_click_makes_one_operation(visit: Visit, source: Path, site: Co
     pick(page, "1001")
     before = count(site)
     page.get_by_role("button", name="Start").dblclick()
-    operation_of(page, site)
+    handed_in(page, site)
     assert count(site) == before + 1
     page.goto("/console/new")
     describe_modify(page, source, "set", "77")
@@ -322,18 +306,18 @@ def test_a_double_click_makes_one_operation(visit: Visit, source: Path, site: Co
     expect(page.get_by_text("The plan is ready.")).to_be_visible()
     assert count(site) == before + 2
     carry_out(page).dblclick()
-    operation_of(page, site)
+    handed_in(page, site)
     assert count(site) == before + 3
 
 
 def test_what_was_done_before_is_named_with_a_link(visit: Visit, tmp_path: Path, site: ConsoleSite) -> None:
     path = write_users(tmp_path / "again.csv", range(31, 44))
-    done = site.client.hand_in(path, mode="dec", amount=0, operatorid=102, operatorname="李雷").data
+    done = hand_in(site, path, mode="dec", amount=0)
     page = visit(Role.OPERATOR).open("/console/new")
     describe_modify(page, path, "decrease", "0")
     make_plan(page)
-    expect(page.get_by_role("link", name=f"Operation {done['id']}, 李雷")).to_have_attribute(
-        "href", f"/console/operations/{done['id']}"
+    expect(page.get_by_role("link", name=f"Operation {done}, 李雷")).to_have_attribute(
+        "href", f"/console/operations/{done}"
     )
 
 
@@ -368,7 +352,7 @@ def test_the_way_through_by_keyboard_alone(visit: Visit, source: Path, site: Con
     expect(carry_out(page)).to_be_visible()
     tab_to(page, ".commit button.el-button--primary")
     keyboard.press("Enter")
-    assert operation_of(page, site)["eids"] == [1002]
+    assert handed_in(page, site)["eids"] == [1002]
 
 
 def tab_to(page: Page, selector: str) -> None:
@@ -430,7 +414,7 @@ def test_a_refusal_is_said_and_can_be_tried_again(
     expect(place.get_by_role("alert").filter(has_text=said)).to_be_visible()
     page.unroute("**/api/v1/query?*")
     page.get_by_role("button", name="Start").click()
-    operation_of(page, site)
+    handed_in(page, site)
 
 
 # sites of their own
@@ -441,10 +425,7 @@ def strict_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSit
     """Where repeats are refused, large amounts wait for a second person, and one operator is limited."""
     extra = "[modify]\nrefuse_repeats = true\n[approval]\nlargest_amount = 1000\n"
     with open_console_site(tmp_path_factory.mktemp("strict"), extra) as opened:
-        change = {"clusters": ["fish"], "eids": [1002]}
-        body = json.dumps(change).encode()
-        headers = {"Content-Type": "application/json"}
-        assert opened.client.request("PATCH", "/users/approver", body, headers).status == 200
+        opened.send("PATCH", "/users/approver", {"clusters": ["fish"], "eids": [1002]})
         yield opened
 
 
@@ -453,19 +434,18 @@ def test_a_repeat_that_is_refused_is_carried_out_when_it_is_meant(
 ) -> None:
     visitor = visit(Role.OPERATOR, at=strict_site)
     visitor.allow("status of 409")
-    first = strict_site.client.hand_in(source, mode="inc", amount=5, operatorid=9, operatorname="Wang").data
-    strict_site.client.wait_for_state(first["id"], "succeeded", "partial")
+    first = hand_in(strict_site, source, Role.VIEWER, mode="inc", amount=5, wait_s=60)
     page = visitor.open("/console/new")
     describe_modify(page, source)
     make_plan(page)
     carry_out(page).click()
     expect(page.get_by_role("alert").get_by_role("link")).to_have_attribute(
-        "href", f"/console/operations/{first['id']}"
+        "href", f"/console/operations/{first}"
     )
     expect(carry_out(page)).to_be_disabled()
     page.get_by_label("It is meant").check()
     carry_out(page).click()
-    assert operation_of(page, strict_site)["repeats"] == [first["id"]]
+    assert handed_in(page, strict_site)["repeats"] == [first]
 
 
 def test_who_may_decide_is_said_where_a_second_person_is_needed(
@@ -475,7 +455,7 @@ def test_who_may_decide_is_said_where_a_second_person_is_needed(
     describe_modify(page, source, "increase", "1001")
     make_plan(page)
     carry_out(page).click()
-    operation = operation_of(page, strict_site)
+    operation = handed_in(page, strict_site)
     assert operation["state"] == "awaiting_approval"
     expect(page.get_by_text(f"Operation {operation['id']} waits for approval")).to_contain_text(
         "other than 李雷"
@@ -513,11 +493,12 @@ def test_without_a_log_in_it_asks_for_whom_it_is_and_keeps_that(
     page.get_by_label("Cluster").select_option("fish")
     pick(page, "1001")
     page.get_by_role("button", name="Start").click()
-    expect(page.locator("#operator-id-error")).to_have_text("is missing")
-    page.get_by_label("Your operator number").fill("9007199254740993")
+    number = page.get_by_label("Your operator number")
+    expect(number).to_have_attribute("aria-invalid", "true")
+    number.fill("9007199254740993")
     page.get_by_label("Your name").fill("赵云")
     page.get_by_role("button", name="Start").click()
-    operation = operation_of(page, site)
+    operation = handed_in(page, site)
     assert (operation["operatorid"], operation["operatorname"]) == (9007199254740993, "赵云")
     page.goto("/console/new")
     expect(page.get_by_label("Your operator number")).to_have_value("9007199254740993")

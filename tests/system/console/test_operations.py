@@ -12,14 +12,12 @@ from playwright.sync_api import Page, expect
 from eomd.model import Role
 from tests.system.console.conftest import Visit
 from tests.system.console.site import ConsoleSite, open_console_site
-from tests.system.console.visitor import NARROW, WIDE, Language, Theme, Visitor
+from tests.system.console.steps import LARGE_ROWS, hand_in, operation_of, type_rows, value_of
+from tests.system.console.visitor import DATA, GONE, NARROW, WIDE, Language, Theme, Visitor
 from tests.watched import another_server, server_of
 from tests.world import wait_until, write_users
 
-DATA = Path(__file__).parents[2] / "data"
 USERS = range(100_000_000, 100_000_100)
-#: what a browser says of a server that was killed
-KILLED = r"ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION|ERR_EMPTY_RESPONSE|status of 50[0-9]"
 #: over it a second person is needed
 LARGEST = 10_000
 AS_OPERATOR = {"operatorid": 100 + int(Role.OPERATOR), "operatorname": "李雷"}
@@ -41,23 +39,9 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]
         yield opened
 
 
-def hand_in(site: ConsoleSite, source: Path, **config: Any) -> int:
-    answer = site.client.hand_in(source, **{**AS_OPERATOR, **config})
-    assert answer.status == 201, answer.body
-    identity: int = answer.data["id"]
-    return identity
-
-
 def change(site: ConsoleSite, folder: Path, amount: int = 5, mode: str = "inc", **config: Any) -> int:
     source = write_users(folder / "活动补偿.csv", USERS, amount)
     return hand_in(site, source, mode=mode, **config)
-
-
-def pace(site: ConsoleSite, rows_per_s: int) -> None:
-    """Set how fast the cluster may be asked; 0: as fast as it goes."""
-    body = f'{{"rows_per_s": {rows_per_s}}}'.encode()
-    answer = site.client.request("PATCH", "/clusters/fish", body, {"Content-Type": "application/json"})
-    assert answer.status == 200, answer.body
 
 
 def open_operation(visitor: Visitor, identity: int) -> Page:
@@ -82,12 +66,6 @@ def say_yes(page: Page) -> None:
     page.get_by_role("dialog").locator(".el-button--primary").click()
 
 
-def operation_of(page: Page, other_than: int) -> int:
-    """Return which operation the page has gone to."""
-    page.wait_for_url(lambda url: not url.endswith(f"/{other_than}"))
-    return int(page.url.rpartition("/")[2])
-
-
 def counters(site: ConsoleSite, folder: Path, cluster: str = "fish") -> list[int]:
     """Ask the cluster for what the users have."""
     source = write_users(folder / "asked.csv", USERS)
@@ -102,7 +80,7 @@ def counters(site: ConsoleSite, folder: Path, cluster: str = "fish") -> list[int
 def test_it_is_followed_to_its_end_and_its_files_are_those_of_the_api(
     site: ConsoleSite, visit: Visit
 ) -> None:
-    pace(site, 10)
+    site.set_cluster("fish", rows_per_s=10)
     source = DATA / "query-gb18030-carried.csv"
     identity = hand_in(site, source, name="玩家名单.csv", eids=[1001, 1002])
     page = open_operation(visit(Role.OPERATOR), identity)
@@ -110,7 +88,7 @@ def test_it_is_followed_to_its_end_and_its_files_are_those_of_the_api(
     expect_state(page, "running")
     expect(bar).not_to_have_attribute("aria-valuenow", "0")
     expect(page.get_by_role("img", name="Throughput")).to_be_visible()
-    pace(site, 0)
+    site.set_cluster("fish", rows_per_s=0)
     expect_state(page, "succeeded")
     expect(bar).to_have_attribute("aria-valuenow", "100")
     ended = site.client.operation(identity)
@@ -177,7 +155,7 @@ def press(page: Page, action: str) -> None:
 def test_it_is_paused_resumed_and_cancelled_by_keyboard(
     site: ConsoleSite, visit: Visit, tmp_path: Path
 ) -> None:
-    pace(site, 100)
+    site.set_cluster("fish", rows_per_s=100)
     identity = hand_in(site, write_users(tmp_path / "slow.csv", range(100_000_000, 100_050_000)))
     page = open_operation(visit(Role.OPERATOR), identity)
     press(page, "pause")
@@ -197,7 +175,7 @@ def test_it_is_paused_resumed_and_cancelled_by_keyboard(
     page.keyboard.press("Enter")
     expect_state(page, "cancelled")
     expect(page.locator("[data-event=cancel]")).to_contain_text("by operator")
-    pace(site, 0)
+    site.set_cluster("fish", rows_per_s=0)
 
 
 def test_a_viewer_is_offered_nothing_to_do(site: ConsoleSite, visit: Visit, tmp_path: Path) -> None:
@@ -239,17 +217,15 @@ def test_a_second_person_decides_in_another_browser(
 def test_who_decides_sees_the_plan(guarded: ConsoleSite, visit: Visit, tmp_path: Path) -> None:
     plan = change(guarded, tmp_path, amount=3 * LARGEST, dry_run=True, wait_s=60)
     mine = open_operation(visit(Role.OPERATOR, at=guarded), plan)
-    expect(mine.locator("[data-plan=change]")).to_contain_text("100")
-    mine.get_by_label("Only rows whose value is still the one of the plan").check()
+    expect(mine.locator("[data-count=change]")).to_contain_text("100")
+    mine.get_by_label("Leave rows alone whose value has moved").check()
     act(mine, "commit")
-    expect(mine.get_by_role("dialog")).to_contain_text("100 rows are changed in the game")
-    say_yes(mine)
     identity = operation_of(mine, plan)
     expect_state(mine, "awaiting_approval")
     theirs = open_operation(visit(Role.APPROVER, at=guarded), identity)
     panel = theirs.get_by_role("region", name="A second person")
-    expect(panel.locator("[data-plan=change]")).to_contain_text("100")
-    expect(panel).to_contain_text("+3,000,000")
+    expect(panel.locator("[data-count=change]")).to_contain_text("100")
+    expect(panel).to_contain_text("In all 3,000,000 more")
     panel.get_by_label("Reason").fill("as planned")
     act(theirs, "approve")
     expect_state(mine, "succeeded")
@@ -271,7 +247,6 @@ def test_undo_shows_its_plan_first_and_gives_back_once(
     button = page.locator("[data-action=commit]")
     expect(button).to_have_text("Give back 100 rows")
     button.click()
-    say_yes(page)
     undo = operation_of(page, plan)
     expect_state(page, "succeeded")
     expect(page.get_by_role("region", name="What was asked for")).to_contain_text(
@@ -286,12 +261,31 @@ def test_undo_shows_its_plan_first_and_gives_back_once(
     # one of each, the double click included
     listed = site.client.get("/queryoperationsbyoperatorid?page_size=200")["items"]
     assert [each["id"] for each in listed if each["parent"] == identity] == [undo, plan]
-    # undone already: said in words, where the click was
-    visitor = visit(Role.OPERATOR)
-    visitor.allow("status of 409")
-    page = open_operation(visitor, identity)
-    act(page, "undo")
-    expect(page.get_by_role("alert").filter(has_text=f"operation {undo} undoes it")).to_be_visible()
+    # undone already: there is no second time
+    page = open_operation(visit(Role.OPERATOR), identity)
+    expect(page.locator("[data-undone-by]")).to_have_text(f"Undone by operation {undo}")
+    expect(page.locator("[data-action=undo]")).to_have_count(0)
+    # an undo that was undone itself does not stand in the way
+    again = site.client.post(f"/operations/{undo}/undo", AS_OPERATOR).data["id"]
+    site.client.wait_for_state(again, "succeeded")
+    page = open_operation(visit(Role.OPERATOR), identity)
+    expect(page.locator("[data-action=undo]")).to_be_visible()
+    expect(page.locator("[data-undone-by]")).to_have_count(0)
+
+
+def test_a_large_plan_is_carried_out_once_its_rows_are_typed(
+    site: ConsoleSite, visit: Visit, tmp_path: Path
+) -> None:
+    source = write_users(tmp_path / "large.csv", range(100_000_000, 100_000_000 + LARGE_ROWS), 7)
+    plan = hand_in(site, source, mode="set", dry_run=True, wait_s=60)
+    page = open_operation(visit(Role.OPERATOR), plan)
+    button = page.locator("[data-action=commit]")
+    expect(button).to_be_disabled()
+    type_rows(page, "9,999")
+    expect(button).to_be_disabled()
+    type_rows(page, "10,000")
+    button.click()
+    assert site.client.operation(operation_of(page, plan))["parent"] == plan
 
 
 # --- uncertain rows
@@ -340,10 +334,10 @@ def test_uncertain_rows_sent_again_are_another_operation(
 def test_the_page_recovers_by_itself_from_a_killed_server(
     guarded: ConsoleSite, visit: Visit, tmp_path: Path
 ) -> None:
-    pace(guarded, 200)
+    guarded.set_cluster("fish", rows_per_s=200)
     identity = hand_in(guarded, write_users(tmp_path / "long.csv", range(100_000_000, 100_020_000)))
     visitor = visit(Role.OPERATOR, at=guarded)
-    visitor.allow(KILLED)
+    visitor.allow(GONE)
     page = open_operation(visitor, identity)
     page.evaluate("window.sameLoad = true")
     bar = page.get_by_role("progressbar")
@@ -351,9 +345,9 @@ def test_the_page_recovers_by_itself_from_a_killed_server(
     before = server_of(guarded.world)
     before.kill()
     another_server(guarded.world, before)
-    seen = int(bar.get_attribute("aria-valuenow") or 0)
-    wait_until(lambda: int(bar.get_attribute("aria-valuenow") or 0) > seen, "progress after the restart")
-    pace(guarded, 0)
+    seen = value_of(bar)
+    wait_until(lambda: value_of(bar) > seen, "progress after the restart")
+    guarded.set_cluster("fish", rows_per_s=0)
     expect_state(page, "succeeded")
     expect(page.locator("[data-count=ok]")).to_contain_text("20,000")
     expect(page.locator("[data-file=result]")).to_be_visible()

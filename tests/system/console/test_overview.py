@@ -9,19 +9,18 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from eomd.model import Role
 from tests.system.console.conftest import Visit
-from tests.system.console.site import NAMES, ConsoleSite, open_console_site
-from tests.system.console.visitor import NARROW, WIDE, Language, Theme
+from tests.system.console.site import ConsoleSite, open_console_site
+from tests.system.console.steps import hand_in, value_of
+from tests.system.console.visitor import GONE, NARROW, WIDE, Language, Theme
 from tests.watched import another_server, server_of
 from tests.world import wait_until, write_users
 
 LARGEST = 1000
 UNFINISHED = ("queued", "awaiting_approval", "running", "paused")
-#: what the browser says where the server goes away
-GONE = r"ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_NETWORK"
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +43,8 @@ def cleared(own_site: ConsoleSite) -> Iterator[None]:
             own_site.client.wait_for_state(each["id"], "cancelled", "succeeded", "partial")
 
 
-def hand_in(site: ConsoleSite, folder: Path, rows: int, by: Role = Role.OPERATOR, **config: Any) -> int:
-    """Hand in a file of so many rows for somebody of this role; return the operation's id."""
-    source = write_users(folder / f"{rows}.csv", range(1, rows + 1))
-    who = {"operatorid": 100 + int(by), "operatorname": NAMES[by]}
-    answer = site.client.hand_in(source, **{**who, **config})
-    assert answer.status == 201, answer.body
-    identity: int = answer.data["id"]
-    return identity
-
-
-def value_of(bar: Locator) -> int:
-    return int(bar.get_attribute("aria-valuenow") or 0)
+def hand_in_rows(site: ConsoleSite, folder: Path, rows: int, by: Role = Role.OPERATOR, **config: Any) -> int:
+    return hand_in(site, write_users(folder / f"{rows}.csv", range(1, rows + 1)), by, **config)
 
 
 def test_where_nothing_runs_there_is_a_way_to_begin(visit: Visit, own_site: ConsoleSite) -> None:
@@ -73,7 +62,7 @@ def test_a_running_operation_s_bar_moves_to_its_end(
 ) -> None:
     own_site.set_cluster("fish", rows_per_s=1000)
     page = visit(Role.VIEWER, at=own_site).open("/")
-    operation = hand_in(own_site, tmp_path, 50_000, description="活动补偿")
+    operation = hand_in_rows(own_site, tmp_path, 50_000, description="活动补偿")
     shown = page.get_by_role("region", name="Running now").locator(f"[data-operation='{operation}']")
     expect(shown).to_contain_text(f"Operation {operation}: 活动补偿")
     expect(shown).to_contain_text(re.compile(r"[\d,]+ of 50,000 rows.*rows/s.* left"))
@@ -87,9 +76,9 @@ def test_a_running_operation_s_bar_moves_to_its_end(
 
 def test_each_is_shown_what_waits_for_whom(visit: Visit, own_site: ConsoleSite, tmp_path: Path) -> None:
     own_site.set_cluster("label", drain=True)
-    parked = hand_in(own_site, tmp_path, 10, Role.ADMIN, cluster="label")
+    parked = hand_in_rows(own_site, tmp_path, 10, Role.ADMIN, cluster="label")
     own_site.client.wait_for_state(parked, "paused")
-    large = hand_in(own_site, tmp_path, 11, mode="inc", amount=LARGEST + 1)
+    large = hand_in_rows(own_site, tmp_path, 11, mode="inc", amount=LARGEST + 1)
 
     page = visit(Role.OPERATOR, at=own_site).open("/")
     waiting = page.get_by_role("region", name="What waits for whom")
@@ -168,7 +157,7 @@ def test_a_killed_server_shows_as_a_break_and_the_bar_goes_on(
     visit: Visit, own_site: ConsoleSite, tmp_path: Path
 ) -> None:
     own_site.set_cluster("fish", rows_per_s=500)
-    operation = hand_in(own_site, tmp_path, 50_000)
+    operation = hand_in_rows(own_site, tmp_path, 50_000)
     visitor = visit(Role.VIEWER, at=own_site)
     visitor.allow(GONE)
     page = visitor.open("/")
@@ -199,7 +188,7 @@ def test_a_killed_server_shows_as_a_break_and_the_bar_goes_on(
 
 def test_it_is_used_by_keyboard_alone(visit: Visit, own_site: ConsoleSite, tmp_path: Path) -> None:
     own_site.set_cluster("label", drain=True)
-    operation = hand_in(own_site, tmp_path, 10, cluster="label", description="parked")
+    operation = hand_in_rows(own_site, tmp_path, 10, cluster="label", description="parked")
     page = visit(Role.OPERATOR, at=own_site).open("/")
     link = page.get_by_role("link", name=f"Operation {operation}: parked")
     expect(link).to_be_visible()
@@ -221,9 +210,11 @@ def test_it_looks_as_it_should(
 ) -> None:
     own_site.set_cluster("fish", rows_per_s=1000)
     own_site.set_cluster("label", drain=True)
-    running = hand_in(own_site, tmp_path, 100_000, description="给上周活动中掉线的玩家补偿积分之前的全量查询")
-    hand_in(own_site, tmp_path, 20, mode="inc", amount=LARGEST + 1, description="Compensation")
-    parked = hand_in(own_site, tmp_path, 30, cluster="label")
+    running = hand_in_rows(
+        own_site, tmp_path, 100_000, description="给上周活动中掉线的玩家补偿积分之前的全量查询"
+    )
+    hand_in_rows(own_site, tmp_path, 20, mode="inc", amount=LARGEST + 1, description="Compensation")
+    parked = hand_in_rows(own_site, tmp_path, 30, cluster="label")
     for width in (NARROW, WIDE, 2560):
         visitor = visit(Role.OPERATOR, language, theme, width, own_site)
         page = visitor.open("/")

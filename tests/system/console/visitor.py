@@ -13,6 +13,7 @@ from tests.system.console.site import PASSWORD, ConsoleSite
 
 ROOT = Path(__file__).parents[3]
 SCREENSHOTS = ROOT / ".cache/screenshots"
+DATA = ROOT / "tests/data"
 AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
 
 Language = Literal["en", "zh"]
@@ -20,6 +21,8 @@ Theme = Literal["light", "dark"]
 LOCALES = {"en": "en-GB", "zh": "zh-CN"}
 NARROW, WIDE = 360, 1280
 
+#: what a browser says where the server goes away
+GONE = r"ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_NETWORK|status of 50[0-9]"
 #: that nobody is logged in is told by a 401, which Chromium writes down as an error
 _LOGGED_OUT = re.compile(r"status of 401.* at \S+/api/v1/session\b")
 #: a text's name in the place of the text: shell.skip
@@ -50,8 +53,11 @@ class Visitor:
         self.page.on("request", self._look)
 
     def log_in(self, role: Role) -> Visitor:
-        """Log in beside the page, as fast as that goes."""
-        data = {"name": role.format(), "password": PASSWORD}
+        """Log in beside the page, as fast as that goes: as the one who is named by their role."""
+        return self.log_in_as(role.format())
+
+    def log_in_as(self, name: str) -> Visitor:
+        data = {"name": name, "password": PASSWORD}
         answer = self.context.request.post("/api/v1/session", data=data)
         assert answer.status == 201, answer.text()
         return self

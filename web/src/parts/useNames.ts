@@ -4,6 +4,7 @@ import { shallowRef } from "vue";
 import { useSession } from "../api/session";
 import { getDefinitions } from "../api/setup";
 import type { Definitions } from "../api/types";
+import { nameOfEid } from "../format/sentence";
 import { useLive } from "../live/store";
 
 const known = shallowRef<Definitions | null>(null);
@@ -41,10 +42,7 @@ export function useNames() {
     clusterTitle: (cluster: string) =>
       known.value?.clusters.find(({ name }) => name === cluster)?.title || titleOf(cluster),
     /** 活动积分 (1001), or the number alone */
-    eidName: (cluster: string, eid: number) => {
-      const name = listed(cluster, eid)?.name;
-      return name ? `${name} (${eid})` : String(eid);
-    },
+    eidName: (cluster: string, eid: number) => nameOfEid({ eid, name: listed(cluster, eid)?.name ?? "" }),
     unitOf: (cluster: string, eid: number) => listed(cluster, eid)?.unit ?? "",
     clusters: () => known.value?.clusters ?? [],
   };

@@ -23,7 +23,7 @@ export default {
   capabilities: "Capabilities",
   lastError: "Last error",
   drain: "Drain {cluster}",
-  drained: "Drained",
+  drainedOf: { yes: "drained", no: "not drained" },
   drainTitle: "Drain {cluster}?",
   drainAsk: "What is in flight is answered. Its operations pause, and new ones wait, until the cluster is taken back.",
   drainYes: "Drain",

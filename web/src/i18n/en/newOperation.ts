@@ -86,17 +86,4 @@ export default {
     cancel: "Cancel",
     drop: "Drop the plan and change something",
   },
-  commit: {
-    rows: "Rows that will be sent: {rows}",
-    similar: "Did you do this already? Of late the same counters were changed in the same way, for as many rows:",
-    meant: "It is meant: change it once more",
-    onlyIfUnchanged: "Leave rows alone whose value has moved since the plan (they fail as CONFLICT)",
-    notWithDoubled: "Not possible where a user stands in the file more than once.",
-    guard: "This changes many players. Type the number of rows, {rows}, to go on",
-    guardHint: "With or without separators.",
-    approval: "Where it is over a limit of approval, it then waits until another person, an approver or admin, agrees.",
-    nothing: "There is no row to be sent.",
-    carryOut: "Carry out",
-  },
-  operatorHint: "There is no log-in here: say for whom it is. Kept in this browser.",
 };

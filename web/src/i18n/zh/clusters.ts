@@ -23,7 +23,7 @@ export default {
   capabilities: "能力",
   lastError: "最近的错误",
   drain: "排空{cluster}",
-  drained: "已排空",
+  drainedOf: { yes: "已排空", no: "未排空" },
   drainTitle: "排空{cluster}？",
   drainAsk: "在途的请求会等到应答；它的操作会暂停，新的操作会等待，直到恢复使用该集群。",
   drainYes: "排空",

@@ -86,17 +86,4 @@ export default {
     cancel: "取消",
     drop: "放弃计划，返回修改",
   },
-  commit: {
-    rows: "将要发送的行数：{rows}",
-    similar: "是否已经做过？近期有操作以相同方式修改过相同的计数器，行数也相同：",
-    meant: "确认要再修改一次",
-    onlyIfUnchanged: "跳过计划之后数值已变化的行（这些行以 CONFLICT 失败）",
-    notWithDoubled: "同一用户在文件中出现多次时不可用。",
-    guard: "此操作会修改大量玩家。请输入行数 {rows} 以继续",
-    guardHint: "有无千位分隔符均可。",
-    approval: "如超过审批限额，将等待另一人（审批人或管理员）同意后执行。",
-    nothing: "没有可发送的行。",
-    carryOut: "提交执行",
-  },
-  operatorHint: "此处没有登录，请填写操作人；会保存在此浏览器中。",
 };

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
 import type { TimelineEvent } from "../../api/types";
-import { childrenIn, headline, ownWords, whoSaid } from "./events";
+import { childrenIn, headline, ownWords, undoIn, whoSaid } from "./events";
 
 const event = (what: string, change: Partial<TimelineEvent> = {}): TimelineEvent => ({
   time: "2026-01-31T08:00:00+00:00", what, who: null, text: null, by: null, rows: null, related: null, ...change,
@@ -37,4 +37,9 @@ it("finds what came of it, not what it comes of", () => {
     event("undo", { related: 15 }),
   ];
   expect(childrenIn(events).map(({ id }) => id)).toEqual([15, 14]);
+});
+
+it("finds what has undone it, a plan of it aside", () => {
+  expect(undoIn([event("hand_in"), event("undo-plan", { related: 14 })])).toBeNull();
+  expect(undoIn([event("undo", { related: 15 }), event("undo-plan", { related: 16 }), event("undo", { related: 17 })])).toBe(17);
 });

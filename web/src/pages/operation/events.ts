@@ -42,6 +42,10 @@ export function ownWords({ what, text }: TimelineEvent): Phrase | "none" | null 
   return verdict ? { key: `operation.verdict.${verdict[1]}`, named: {} } : null;
 }
 
+/** The newest operation that has undone it. */
+export const undoIn = (events: readonly TimelineEvent[]): number | null =>
+  events.reduce<number | null>((newest, { what, related }) => (what === "undo" && related !== null ? Math.max(newest ?? 0, related) : newest), null);
+
 /** Operations that came of it, the newest first, each once. */
 export function childrenIn(events: readonly TimelineEvent[]): { id: number; act: Phrase }[] {
   const found = new Map<number, Phrase>();
