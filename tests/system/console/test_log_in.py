@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from eomd.model import Role
 from tests.system.console.conftest import Visit
@@ -164,6 +164,23 @@ def test_a_lost_connection_is_said_and_ends(visit: Visit) -> None:
     page.unroute("**/api/v1/events*")
     expect(page.locator("[data-link]")).to_have_count(0)
     expect(page.get_by_role("status").first).to_have_text("Connected again.")
+
+
+def test_a_refused_stream_is_asked_for_again_later_each_time(visit: Visit) -> None:
+    visitor = visit(Role.VIEWER)
+    visitor.allow(r"status of 503")
+    page = visitor.page
+    streams: list[str] = []
+
+    def refuse(route: Route) -> None:
+        streams.append(route.request.url)
+        route.fulfill(status=503, json={"error": "TOO_BUSY", "msg": "", "data": {}})
+
+    page.route("**/api/v1/events*", refuse)
+    visitor.open("/")
+    expect(page.get_by_role("status").first).to_contain_text("The server is coming back")
+    # four in the time that this takes; a page that does not wait asks ten times as often
+    assert len(streams) <= 8
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -40,13 +40,15 @@ const state = reactive({
 
 let source: EventSource | null = null;
 let attempt = 0;
+/** comeBack asks, and will say when the next connection is made: a session that is told meanwhile makes none */
+let returning = false;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
 let silenceTimer: ReturnType<typeof setTimeout> | undefined;
 let breakTimers: ReturnType<typeof setTimeout>[] = [];
 
 /** Begins to follow; does nothing while it does already. */
 export function startLive(): void {
-  if (source === null && retryTimer === undefined) connect();
+  if (source === null && retryTimer === undefined && !returning) connect();
 }
 
 /** Ends it and forgets everything: somebody else may log in next. */
@@ -93,7 +95,9 @@ async function comeBack(): Promise<void> {
   disconnect();
   beginBreak();
   // the stream does not say why it was refused: somebody may have to log in again
+  returning = true;
   const loggedOut = await loadSession().then((session) => session === null, () => false);
+  returning = false;
   if (loggedOut || source !== null || retryTimer !== undefined) return;
   retryTimer = setTimeout(connect, pauseMs(attempt++, Math.random()));
 }
