@@ -183,6 +183,31 @@ def test_a_refused_stream_is_asked_for_again_later_each_time(visit: Visit) -> No
     assert len(streams) <= 8
 
 
+@pytest.mark.parametrize("status", [503, None])
+def test_who_comes_while_the_server_cannot_tell_who_they_are_is_let_in_once_it_can(
+    visit: Visit, status: int | None
+) -> None:
+    visitor = visit(Role.VIEWER)
+    visitor.allow(r"status of 503|ERR_FAILED")
+    page = visitor.page
+    asked: list[str] = []
+
+    def be_away(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) > 2:
+            route.continue_()
+        elif status is None:
+            route.abort()
+        else:
+            route.fulfill(status=status, json={"error": "LEDGER_UNAVAILABLE", "msg": "", "data": {}})
+
+    page.route("**/api/v1/session*", be_away)
+    page.goto("/console/operations?state=running")
+    expect(page.get_by_role("banner")).to_contain_text("王芳")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Operations")
+    expect(page.get_by_text("No operation fits.")).to_be_visible()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("width", [NARROW, WIDE])
