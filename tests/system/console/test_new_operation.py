@@ -326,6 +326,32 @@ def test_a_double_click_makes_one_operation(visit: Visit, source: Path, site: Co
     assert count(site) == before + 3
 
 
+def test_a_click_while_the_next_page_is_on_its_way_makes_no_other(
+    visit: Visit, source: Path, site: ConsoleSite
+) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    held: list[Route] = []
+    page.route("**/OperationPage-*.js", lambda route: held.append(route))
+    choose(page, source)
+    page.get_by_label("Cluster").select_option("label")
+    pick(page, "1001")
+    before = count(site)
+    start = page.get_by_role("button", name="Start")
+    for _ in range(2):
+        with page.expect_response("**/api/v1/query*"):
+            start.click()
+    for route in held:
+        route.continue_()
+    operation_of(page, site)
+    assert count(site) == before + 1
+    # who comes back means another one
+    page.go_back()
+    with page.expect_response("**/api/v1/query*"):
+        start.click()
+    operation_of(page, site)
+    assert count(site) == before + 2
+
+
 def test_what_was_done_before_is_named_with_a_link(visit: Visit, tmp_path: Path, site: ConsoleSite) -> None:
     path = write_users(tmp_path / "again.csv", range(31, 44))
     done = site.client.hand_in(path, mode="dec", amount=0, operatorid=102, operatorname="李雷").data
