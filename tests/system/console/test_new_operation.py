@@ -186,6 +186,12 @@ def test_a_file_is_dropped(visit: Visit) -> None:
     page.dispatch_event(".drop", "drop", {"dataTransfer": data})
     expect(page.locator('[data-fact="name"]')).to_contain_text("dropped.csv")
     expect(page.locator('[data-fact="rows"]')).to_have_text("1")
+    # beside the box: the browser is kept from opening it in place of the page
+    taken = "(kind) => !document.body.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true}))"
+    assert [page.evaluate(taken, kind) for kind in ("dragover", "drop")] == [True, True]
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    assert not page.evaluate(taken, "drop")
 
 
 def test_an_upload_tells_how_far_it_is_and_can_be_given_up(visit: Visit, source: Path) -> None:
