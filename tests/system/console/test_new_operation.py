@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from eomd.model import Role
 from tests.system.console.conftest import Visit
-from tests.system.console.site import ConsoleSite, open_console_site
+from tests.system.console.site import PASSWORD, ConsoleSite, open_console_site
 from tests.system.console.visitor import NARROW, WIDE, Language, Theme
 from tests.world import World, open_world, write_users
 
@@ -220,6 +220,23 @@ def test_a_reload_keeps_the_file_and_the_form(visit: Visit, source: Path, site: 
     assert count(site) == before + 1
 
 
+def test_who_has_to_log_in_again_finds_the_form_as_it_was(visit: Visit, source: Path) -> None:
+    visitor = visit(Role.OPERATOR)
+    visitor.allow(r"status of 401")
+    page = visitor.open("/console/new")
+    choose(page, source)
+    page.get_by_label("Description").fill("half done")
+    page.get_by_label("Cluster").select_option("label")
+    pick(page, "1001")
+    visitor.context.clear_cookies()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_label("Name").fill("operator")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_label("Description")).to_have_value("half done")
+    expect(page.locator('[data-fact="name"]')).to_contain_text(source.name)
+
+
 def test_a_lost_answer_and_a_reload_send_nothing_twice(visit: Visit, source: Path, site: ConsoleSite) -> None:
     visitor = visit(Role.OPERATOR)
     visitor.allow("ERR_FAILED")
@@ -375,7 +392,7 @@ def test_the_way_through_by_keyboard_alone(visit: Visit, source: Path, site: Con
     # a browser's own dialogue is out of reach: from the chosen file on
     choose(page, source)
     keyboard = page.keyboard
-    page.locator("#new-file").focus()
+    expect(page.locator("#new-file")).to_be_focused()
     tab_to(page, "input[name=kind]")
     keyboard.press("ArrowDown")
     expect(page.get_by_label("modify")).to_be_checked()
