@@ -125,6 +125,7 @@ function endBreak(): void {
 
 /** Takes in what is in hand, and asks for what the stream does not tell: what has ended meanwhile, and the latest. */
 async function catchUp(inHand: Operation[]): Promise<void> {
+  const asking = source;
   const seen = new Set(inHand.map(({ id }) => id));
   const ended = [...state.operations.values()].filter((known) => isUnfinished(known) && !seen.has(known.id));
   inHand.forEach((operation) => learn(state.operations, operation));
@@ -132,6 +133,8 @@ async function catchUp(inHand: Operation[]): Promise<void> {
     listOperations({ page_size: LATEST }).then(({ items }) => items),
     ...ended.map(async ({ id }) => [await getOperation(id)]),
   ]);
+  // somebody else may have logged in meanwhile; another connection has asked by itself
+  if (source !== asking) return;
   // what could not be told now is told by the stream as it changes, or at the next connection
   const told = asked.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
   told.forEach((operation) => learn(state.operations, operation));
