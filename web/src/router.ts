@@ -2,10 +2,11 @@
 import { createRouter, createWebHistory, type RouteLocationNormalized } from "vue-router";
 import { watch } from "vue";
 
-import { UnreachableError } from "./api/errors";
+import { ApiError, UnreachableError } from "./api/errors";
 import { loadSession, useSession } from "./api/session";
 import type { Role } from "./api/types";
 import { translate } from "./i18n";
+import { pauseMs } from "./live/backoff";
 import { tellError } from "./shell/tell";
 
 declare module "vue-router" {
@@ -97,10 +98,32 @@ router.beforeEach(async (to) => {
     return (await loadSession()) === null ? logInThenBackTo(to) : true;
   } catch (error) {
     // whether somebody is logged in shows when the server is back; until then the page itself says what is wrong
-    if (error instanceof UnreachableError) return true;
-    throw error;
+    if (!isAway(error)) throw error;
+    void askUntilKnown();
+    return true;
   }
 });
+
+/** The server, or the ledger that it knows sessions by, is on its way back. */
+const isAway = (error: unknown) => error instanceof UnreachableError || (error instanceof ApiError && error.status >= 500);
+let asking = false;
+
+async function askUntilKnown(): Promise<void> {
+  if (asking) return;
+  asking = true;
+  for (let attempt = 0; session.value === null; attempt++) {
+    await new Promise((resolve) => setTimeout(resolve, pauseMs(attempt, Math.random())));
+    try {
+      if ((await loadSession()) === null) {
+        leaveWithoutSession();
+        break;
+      }
+    } catch {
+      // still away
+    }
+  }
+  asking = false;
+}
 
 /** A page's file that is not there any more: eomd was updated since this was loaded. Loading anew brings the present one. */
 router.onError(async (error, to) => {
@@ -127,8 +150,10 @@ export function wayBack(back: unknown): string {
 
 /** Sends whoever is on a page to the log-in when their session ends. */
 export function watchSession(): void {
-  watch(session, (now) => {
-    const here = router.currentRoute.value;
-    if (now === null && here.meta.open !== true) void router.push(logInThenBackTo(here));
-  });
+  watch(session, (now) => now === null && leaveWithoutSession());
+}
+
+function leaveWithoutSession(): void {
+  const here = router.currentRoute.value;
+  if (here.meta.open !== true) void router.push(logInThenBackTo(here));
 }

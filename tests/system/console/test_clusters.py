@@ -108,6 +108,16 @@ def test_draining_asks_first_parks_and_lets_go_by_keyboard_alone(
     own_site.client.wait_for_state(operation, "cancelled")
 
 
+def test_a_question_goes_with_its_page(visit: Visit, own_site: ConsoleSite) -> None:
+    page = visit(Role.ADMIN, at=own_site).open("/")
+    page.get_by_role("link", name="Clusters", exact=True).click()
+    page.get_by_role("switch").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_a_cluster_s_speed_is_set_after_a_question(visit: Visit, own_site: ConsoleSite) -> None:
     page = visit(Role.ADMIN, at=own_site).open(ADDRESS)
     panel = page.locator("[data-cluster='fish']")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from eomd.model import Role
 from tests.system.console.conftest import Visit
@@ -159,6 +159,48 @@ def test_a_lost_connection_is_said_and_ends(visit: Visit) -> None:
     page.unroute("**/api/v1/events*")
     expect(page.locator("[data-link]")).to_have_count(0)
     expect(page.get_by_role("status").first).to_have_text("Connected again.")
+
+
+def test_a_refused_stream_is_asked_for_again_later_each_time(visit: Visit) -> None:
+    visitor = visit(Role.VIEWER)
+    visitor.allow(r"status of 503")
+    page = visitor.page
+    streams: list[str] = []
+
+    def refuse(route: Route) -> None:
+        streams.append(route.request.url)
+        route.fulfill(status=503, json={"error": "TOO_BUSY", "msg": "", "data": {}})
+
+    page.route("**/api/v1/events*", refuse)
+    visitor.open("/")
+    expect(page.get_by_role("status").first).to_contain_text("The server is coming back")
+    # four in the time that this takes; a page that does not wait asks ten times as often
+    assert len(streams) <= 8
+
+
+@pytest.mark.parametrize("status", [503, None])
+def test_who_comes_while_the_server_cannot_tell_who_they_are_is_let_in_once_it_can(
+    visit: Visit, status: int | None
+) -> None:
+    visitor = visit(Role.VIEWER)
+    visitor.allow(r"status of 503|ERR_FAILED")
+    page = visitor.page
+    asked: list[str] = []
+
+    def be_away(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) > 2:
+            route.continue_()
+        elif status is None:
+            route.abort()
+        else:
+            route.fulfill(status=status, json={"error": "LEDGER_UNAVAILABLE", "msg": "", "data": {}})
+
+    page.route("**/api/v1/session*", be_away)
+    page.goto("/console/operations?state=running")
+    expect(page.get_by_role("banner")).to_contain_text("王芳")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Operations")
+    expect(page.get_by_text("No operation fits.")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from eomd.model import Role
 from tests.system.console.conftest import Visit
-from tests.system.console.site import ConsoleSite, open_console_site
+from tests.system.console.site import PASSWORD, ConsoleSite, open_console_site
 from tests.system.console.steps import LARGE_ROWS, choose, hand_in, operation_of, pick, type_rows
 from tests.system.console.visitor import DATA, NARROW, WIDE, Language, Theme
 from tests.world import World, open_world, write_users
@@ -171,6 +171,12 @@ def test_a_file_is_dropped(visit: Visit) -> None:
     page.dispatch_event(".drop", "drop", {"dataTransfer": data})
     expect(page.locator('[data-fact="name"]')).to_contain_text("dropped.csv")
     expect(page.locator('[data-fact="rows"]')).to_have_text("1")
+    # beside the box: the browser is kept from opening it in place of the page
+    taken = "(kind) => !document.body.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true}))"
+    assert [page.evaluate(taken, kind) for kind in ("dragover", "drop")] == [True, True]
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    assert not page.evaluate(taken, "drop")
 
 
 def test_an_upload_tells_how_far_it_is_and_can_be_given_up(visit: Visit, source: Path) -> None:
@@ -197,6 +203,23 @@ def test_a_reload_keeps_the_file_and_the_form(visit: Visit, source: Path, site: 
     page.reload()
     expect(page.get_by_text("The plan is ready.")).to_be_visible()
     assert count(site) == before + 1
+
+
+def test_who_has_to_log_in_again_finds_the_form_as_it_was(visit: Visit, source: Path) -> None:
+    visitor = visit(Role.OPERATOR)
+    visitor.allow(r"status of 401")
+    page = visitor.open("/console/new")
+    choose(page, source)
+    page.get_by_label("Description").fill("half done")
+    page.get_by_label("Cluster").select_option("label")
+    pick(page, "1001")
+    visitor.context.clear_cookies()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_label("Name").fill("operator")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_label("Description")).to_have_value("half done")
+    expect(page.locator('[data-fact="name"]')).to_contain_text(source.name)
 
 
 def test_a_lost_answer_and_a_reload_send_nothing_twice(visit: Visit, source: Path, site: ConsoleSite) -> None:
@@ -310,6 +333,32 @@ def test_a_double_click_makes_one_operation(visit: Visit, source: Path, site: Co
     assert count(site) == before + 3
 
 
+def test_a_click_while_the_next_page_is_on_its_way_makes_no_other(
+    visit: Visit, source: Path, site: ConsoleSite
+) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    held: list[Route] = []
+    page.route("**/OperationPage-*.js", lambda route: held.append(route))
+    choose(page, source)
+    page.get_by_label("Cluster").select_option("label")
+    pick(page, "1001")
+    before = count(site)
+    start = page.get_by_role("button", name="Start")
+    for _ in range(2):
+        with page.expect_response("**/api/v1/query*"):
+            start.click()
+    for route in held:
+        route.continue_()
+    operation_of(page, site)
+    assert count(site) == before + 1
+    # who comes back means another one
+    page.go_back()
+    with page.expect_response("**/api/v1/query*"):
+        start.click()
+    operation_of(page, site)
+    assert count(site) == before + 2
+
+
 def test_what_was_done_before_is_named_with_a_link(visit: Visit, tmp_path: Path, site: ConsoleSite) -> None:
     path = write_users(tmp_path / "again.csv", range(31, 44))
     done = hand_in(site, path, mode="dec", amount=0)
@@ -327,7 +376,7 @@ def test_the_way_through_by_keyboard_alone(visit: Visit, source: Path, site: Con
     # a browser's own dialogue is out of reach: from the chosen file on
     choose(page, source)
     keyboard = page.keyboard
-    page.locator("#new-file").focus()
+    expect(page.locator("#new-file")).to_be_focused()
     tab_to(page, "input[name=kind]")
     keyboard.press("ArrowDown")
     expect(page.get_by_label("modify")).to_be_checked()

@@ -20,6 +20,7 @@ describe("formatShort", () => {
   it("counts as the language does", () => {
     expect(formatShort(1_234_567, "en")).toBe("1.23M");
     expect(formatShort(1_234_567, "zh-CN")).toBe("123万");
+    expect(formatShort(5_012, "zh-CN")).toBe("5,010");
   });
 });
 

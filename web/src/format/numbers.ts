@@ -21,7 +21,7 @@ export function formatNumber(value: number, language: string, places = 1): strin
 
 /** Three figures and a unit of thousands: 1.23M, 12.3万. */
 export function formatShort(value: Int | bigint, language: string): string {
-  const form = new Intl.NumberFormat(language, { notation: "compact", maximumSignificantDigits: 3 });
+  const form = new Intl.NumberFormat(language, { notation: "compact", maximumSignificantDigits: 3, useGrouping: true });
   return form.format(BigInt(value));
 }
 

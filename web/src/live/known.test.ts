@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
 import type { Operation, State } from "../api/types";
-import { ENDED_MAX, learn } from "./known";
+import { ENDED_MAX, learn, messageOf } from "./known";
 
 const operation = (id: number, state: State) => ({ id, state }) as Operation;
 
@@ -21,4 +21,11 @@ it("forgets the oldest of many that have ended, and none that has not", () => {
   expect(known.has(1)).toBe(true);
   expect(known.has(2)).toBe(false);
   expect(known.has(ENDED_MAX + 11)).toBe(true);
+});
+
+it("repeats in the server's words nothing that the state says already", () => {
+  const paused = { ...operation(1, "paused"), message: "why" };
+  expect(messageOf({ ...paused, paused_by: "person" })).toBeNull();
+  expect(messageOf({ ...paused, paused_by: "brake" })).toBe("why");
+  expect(messageOf({ ...paused, state: "failed", paused_by: null })).toBe("why");
 });

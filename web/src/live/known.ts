@@ -6,6 +6,10 @@ export const UNFINISHED: readonly State[] = ["queued", "awaiting_approval", "run
 
 export const isUnfinished = (operation: Operation): boolean => UNFINISHED.includes(operation.state);
 
+/** What the server says about itself, where that is more than the state tells already. */
+export const messageOf = ({ message, state, paused_by: by }: Operation): string | null =>
+  state === "paused" && by === "person" ? null : message;
+
 /** Takes an operation in. What has ended stays ended: a list may be older than the stream's last word. */
 export function learn(known: Map<number, Operation>, news: Operation): void {
   const former = known.get(news.id);

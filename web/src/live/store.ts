@@ -40,13 +40,15 @@ const state = reactive({
 
 let source: EventSource | null = null;
 let attempt = 0;
+/** comeBack asks, and will say when the next connection is made: a session that is told meanwhile makes none */
+let returning = false;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
 let silenceTimer: ReturnType<typeof setTimeout> | undefined;
 let breakTimers: ReturnType<typeof setTimeout>[] = [];
 
 /** Begins to follow; does nothing while it does already. */
 export function startLive(): void {
-  if (source === null && retryTimer === undefined) connect();
+  if (source === null && retryTimer === undefined && !returning) connect();
 }
 
 /** Ends it and forgets everything: somebody else may log in next. */
@@ -93,7 +95,9 @@ async function comeBack(): Promise<void> {
   disconnect();
   beginBreak();
   // the stream does not say why it was refused: somebody may have to log in again
+  returning = true;
   const loggedOut = await loadSession().then((session) => session === null, () => false);
+  returning = false;
   if (loggedOut || source !== null || retryTimer !== undefined) return;
   retryTimer = setTimeout(connect, pauseMs(attempt++, Math.random()));
 }
@@ -121,6 +125,7 @@ function endBreak(): void {
 
 /** Takes in what is in hand, and asks for what the stream does not tell: what has ended meanwhile, and the latest. */
 async function catchUp(inHand: Operation[]): Promise<void> {
+  const asking = source;
   const seen = new Set(inHand.map(({ id }) => id));
   const ended = [...state.operations.values()].filter((known) => isUnfinished(known) && !seen.has(known.id));
   inHand.forEach((operation) => learn(state.operations, operation));
@@ -128,6 +133,8 @@ async function catchUp(inHand: Operation[]): Promise<void> {
     listOperations({ page_size: LATEST }).then(({ items }) => items),
     ...ended.map(async ({ id }) => [await getOperation(id)]),
   ]);
+  // somebody else may have logged in meanwhile; another connection has asked by itself
+  if (source !== asking) return;
   // what could not be told now is told by the stream as it changes, or at the next connection
   const told = asked.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
   told.forEach((operation) => learn(state.operations, operation));

@@ -10,6 +10,10 @@ export function thin(values: readonly (number | null)[], places: number): (numbe
   });
 }
 
+/** Whether nothing is known on either side of a value: no line goes through it. */
+export const isAlone = (values: readonly (number | null)[], index: number): boolean =>
+  [values[index - 1], values[index + 1]].every((other) => (other ?? null) === null) && (values[index] ?? null) !== null;
+
 /** From left to right, 0 at the bottom; where a value is not known the line has a gap, a single one is a dot. */
 export function pathOf(values: readonly (number | null)[], width: number, height: number): string {
   const top = Math.max(...values.map((value) => value ?? 0));
@@ -20,8 +24,7 @@ export function pathOf(values: readonly (number | null)[], width: number, height
   values.forEach((value, index) => {
     if (value === null) return;
     const begins = index === 0 || values[index - 1] === null;
-    const alone = begins && (values[index + 1] ?? null) === null;
-    path += `${begins ? "M" : "L"}${x(index)} ${y(value)}${alone ? "h2" : ""}`;
+    path += `${begins ? "M" : "L"}${x(index)} ${y(value)}${isAlone(values, index) ? "h2" : ""}`;
   });
   return path;
 }

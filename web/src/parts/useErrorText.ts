@@ -14,14 +14,14 @@ export interface ErrorText {
 
 export function useErrorText() {
   const { t, te } = useI18n();
-  const { seconds } = useFormat();
+  const { seconds, number } = useFormat();
 
   function hintsOf({ data, retryAfterS }: ApiError): string[] {
     const wait = retryAfterS ?? data.retry_after_s;
     return [
       wait === undefined || wait === null ? null : t("errors.retryAfter", { time: seconds(wait) }),
       data.reference === undefined ? null : t("errors.reference", { reference: data.reference }),
-      data.limit === undefined ? null : t("errors.limit", { limit: data.limit, value: data.value ?? "" }),
+      data.limit === undefined ? null : t("errors.limit", { limit: data.limit, value: data.value === undefined ? "" : number(data.value) }),
     ].filter((hint) => hint !== null);
   }
 

@@ -29,10 +29,21 @@ function sentence(error: unknown): string {
   return i18n.global.te(key) ? `${translate(key)} ${error.msg}` : error.msg;
 }
 
-/** Asks before something that cannot be taken back lightly; true for yes. */
+/** Asks before something that cannot be taken back lightly; true for yes. Who goes back to another page has said no. */
 export async function confirmed(question: string, title: string, yes: string): Promise<boolean> {
-  return ElMessageBox.confirm(question, title, { confirmButtonText: yes, type: "warning" }).then(
-    () => true,
-    () => false,
-  );
+  return new Promise((resolve) => {
+    const leave = () => {
+      ElMessageBox.close();
+      say(false);
+    };
+    const say = (answer: boolean) => {
+      removeEventListener("popstate", leave);
+      resolve(answer);
+    };
+    addEventListener("popstate", leave);
+    ElMessageBox.confirm(question, title, { confirmButtonText: yes, type: "warning" }).then(
+      () => say(true),
+      () => say(false),
+    );
+  });
 }

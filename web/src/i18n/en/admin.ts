@@ -263,6 +263,7 @@ export default {
       add_token: "make a token",
       revoke_token: "revoke a token",
     },
+    by: { user: "{name}", token: "token {name}", acting: "{name}, through {by}", machine: "on the server itself", other: "{name}" },
     about: { user: "user {name}", token: "token {name}", cluster: "cluster {name}", definitions: "definitions" },
     inAll: "{count} in all",
     value: { password: "password", link: "link", applied: "done", not_applied: "not done", send_again: "to be sent again" },

@@ -262,6 +262,7 @@ export default {
       add_token: "新建访问令牌",
       revoke_token: "吊销访问令牌",
     },
+    by: { user: "{name}", token: "令牌 {name}", acting: "{name}（经由 {by}）", machine: "服务器本机", other: "{name}" },
     about: { user: "用户 {name}", token: "访问令牌 {name}", cluster: "集群 {name}", definitions: "计数器定义" },
     inAll: "共 {count} 个",
     value: { password: "密码", link: "一次性链接", applied: "已执行", not_applied: "未执行", send_again: "重新发送" },

@@ -78,7 +78,8 @@ export function useHandIn() {
       const operation = await handIn(sourcename, config, sent.key);
       learn(operation);
       if (fields.kind === "modify") plan.value = operation.id;
-      else forgetSent();
+      // kept here until the page is gone: its next click is the same intent; forgotten where somebody comes back to
+      else save({ file: file.value, fields, sent: null, plan: null });
       return operation;
     } catch (error) {
       if (error instanceof ApiError && error.error === "KEY_REUSED") sent = null;

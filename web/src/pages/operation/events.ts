@@ -35,7 +35,9 @@ export function whoSaid(who: string): Phrase {
 }
 
 /** The text of an event that the page has words of its own for; else it stands as it was written. */
-export function ownWords({ what, text }: TimelineEvent): Phrase | "none" | null {
+export function ownWords({ what, text, by }: TimelineEvent): Phrase | "none" | null {
+  // whose pause it is stands beside the state
+  if (what === "paused" && by === "person") return "none";
   // who, what of, and why it waits: all of that stands elsewhere on the page
   if (what === "hand_in" || what === "awaiting_approval" || text === null) return "none";
   const verdict = what === "settle" ? VERDICT.exec(text) : null;
