@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from eomd.model import Role
 from tests.system.console.site import ConsoleSite, open_console_site
 from tests.system.console.visitor import WIDE, Language, Theme, Visitor
+from tests.world import write_users
 
 #: Debian's
 CHROMIUM = "/usr/bin/chromium"
@@ -58,3 +60,9 @@ def visit(browser: Browser, site: ConsoleSite) -> Iterator[Visit]:
     yield make
     for visitor in visitors:
         visitor.close()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Five users, without amounts."""
+    return write_users(tmp_path / "players.csv", range(1, 6))

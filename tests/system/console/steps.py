@@ -32,6 +32,12 @@ def add_user(site: ConsoleSite, name: str, operatorid: int, **fields: object) ->
     assert answer.status == 201, answer.body
 
 
+def count(site: ConsoleSite) -> int:
+    """Return how many operations there are."""
+    total: int = site.client.get("/queryoperationsbyoperatorid?page_size=1")["total"]
+    return total
+
+
 # --- through the page
 
 
@@ -68,3 +74,29 @@ def operation_of(page: Page, other_than: int | None = None) -> int:
 
 def value_of(bar: Locator) -> int:
     return int(bar.get_attribute("aria-valuenow") or 0)
+
+
+# --- of a new operation
+
+
+def describe_modify(page: Page, path: Path, mode: str = "increase", amount: str = "5") -> None:
+    choose(page, path)
+    page.get_by_label("modify").check()
+    page.get_by_label("Cluster").select_option("fish")
+    pick(page, "1001")
+    page.get_by_label(mode, exact=True).check()
+    page.get_by_label("Amount").fill(amount)
+
+
+def make_plan(page: Page) -> None:
+    page.get_by_role("button", name="Make the plan").click()
+    expect(page.get_by_text("The plan is ready.")).to_be_visible()
+
+
+def carry_out(page: Page) -> Locator:
+    return page.get_by_role("button", name="Carry out")
+
+
+def handed_in(page: Page, site: ConsoleSite) -> Any:
+    """Return what the API says of the operation at whose page the browser has come."""
+    return site.client.operation(operation_of(page))
