@@ -84,7 +84,12 @@ def log_in(script: str) -> str:
 
 def test_the_calls_on_the_apis_page_work(running: World, tmp_path: Path) -> None:
     token = running.run("token", "add", "tests", "--role", "admin").stdout.strip()
-    script = put_in("".join(fences(read("docs/http-api.md"), "sh")), running).replace("eomd_…", token)
+    own = running.run("token", "add", "wang", "--role", "approver", "--operator", "9").stdout.strip()
+    page = put_in("".join(fences(read("docs/http-api.md"), "sh")), running)
+    script = page.replace(
+        "AUTH_OF_WANG='Authorization: Bearer eomd_…'", f"AUTH_OF_WANG='Authorization: Bearer {own}'"
+    )
+    script = script.replace("eomd_…", token)
     upload = f"""'"$(cd {running.data}/files && ls upload-*.csv)"'"""
     before, comment, after = script.partition("upload-….csv")
     whole = log_in(before + comment + after.replace("upload-….csv", upload))
