@@ -92,7 +92,7 @@ def test_the_address_holds_the_filter(many: ConsoleSite, visit: Visit) -> None:
     page.get_by_label("Text").fill("批次 10")
     page.keyboard.press("Enter")
     expect(rows(page)).to_have_count(2)
-    expect(page.locator("[data-total]")).to_have_text("2 operations")
+    expect(page.locator("[data-total]")).to_have_text("Operations: 2")
     link = page.url
     page.go_back()
     expect(rows(page)).to_have_count(MANY // 10)
@@ -121,7 +121,7 @@ def test_each_part_of_the_filter_counts(many: ConsoleSite, visit: Visit) -> None
     page = visit(Role.APPROVER, at=many).page
     for query, count in wanted.items():
         page.goto(f"/console/operations?{query}")
-        expect(page.locator("[data-total]")).to_have_text(f"{count} operations")
+        expect(page.locator("[data-total]")).to_have_text(f"Operations: {count}")
         expect(rows(page)).to_have_count(count)
     page.goto("/console/operations?state=nonsense&operatorid=seven")
     expect(rows(page)).to_have_count(PAGE)

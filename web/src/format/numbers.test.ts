@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { formatBytes, formatChange, formatInt, formatShort, parseInteger, percentOf } from "./numbers";
+import { formatBytes, formatChange, formatInt, formatNumber, formatShort, parseInteger, percentOf } from "./numbers";
 
 describe("formatInt", () => {
   it("keeps every digit beyond 2^53", () => {
@@ -49,4 +49,9 @@ describe("parseInteger", () => {
   it("guesses at nothing", () => {
     expect(["", "1.5", "1e3", "12,34", "0x10", "five"].map(parseInteger)).toEqual([null, null, null, null, null, null]);
   });
+});
+
+it("says of a mean beyond what a float holds that it is about so much", () => {
+  expect(formatNumber(9223372036854775807, "en")).toBe("≈ 9,223,372,036,854,780,000");
+  expect(formatNumber(30006.54, "en")).toBe("30,006.5");
 });

@@ -14,8 +14,14 @@ export function formatChange(value: Int | bigint, language: string): string {
   return (change < 0n ? "−" : "+") + digits;
 }
 
-/** A number that need not be exact, with three places at most. */
+/** figures of a float that are true, however large it is */
+const FIGURES = 15;
+
+/** A number that need not be exact; one that cannot be says so. */
 export function formatNumber(value: number, language: string, places = 1): string {
+  if (Math.abs(value) > Number.MAX_SAFE_INTEGER) {
+    return `≈ ${new Intl.NumberFormat(language, { maximumSignificantDigits: FIGURES }).format(value)}`;
+  }
   return new Intl.NumberFormat(language, { maximumFractionDigits: places }).format(value);
 }
 

@@ -17,7 +17,7 @@ export default {
   all: "all",
   search: "Search",
   clear: "Clear",
-  total: "{total} operations",
+  total: "Operations: {total}",
   newer: "Show {count} newer",
   none: "No operation fits.",
   pages: "Pages",
