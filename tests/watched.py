@@ -60,6 +60,13 @@ def another_server(world: World, than: psutil.Process) -> psutil.Process:
     return found
 
 
+def kill_server(world: World) -> None:
+    """Kill the server, and wait until another one serves."""
+    server = server_of(world)
+    server.kill()
+    another_server(world, server)
+
+
 def is_gone(process: psutil.Process) -> bool:
     """Tell whether a process has ended, also where nobody has buried it."""
     with suppress(psutil.NoSuchProcess):

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
-import psutil
 import pytest
 
 from tests.journal import count_applied, read_result
+from tests.watched import server_of
 from tests.world import World, open_world, wait_until
 
 FILES = 600
@@ -120,15 +119,6 @@ def test_files_dropped_while_nobody_watches_are_taken_at_the_start(world: World)
 # --- a burst
 
 
-def server_pid(world: World) -> int | None:
-    assert world.server is not None
-    with suppress(psutil.Error):
-        for child in psutil.Process(world.server.process.pid).children():
-            if "serve" in child.cmdline():
-                return child.pid
-    return None
-
-
 def admitted(world: World, condition: str = "1") -> int:
     with closing(sqlite3.connect(f"file:{world.data}/eomd.db?mode=ro", uri=True, timeout=30)) as ledger:
         return ledger.execute(f"SELECT count(*) FROM define_optgroup WHERE {condition}").fetchone()[0]
@@ -147,7 +137,7 @@ def test_a_burst_makes_one_operation_of_each_file_whoever_is_killed(quick_fish: 
     chance = Random(seed)
     drop(fish, range(FILES // 2))
     wait_until(lambda: admitted(fish) >= chance.randrange(1, FILES // 4), "some are operations")
-    os.kill(wait_until(lambda: server_pid(fish), "a server"), signal.SIGKILL)
+    server_of(fish).kill()
     drop(fish, range(FILES // 2, FILES))
     wait_until(lambda: admitted(fish) >= FILES // 2 - chance.randrange(FILES // 4), "more are operations")
     assert fish.server is not None

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-import psutil
 import pytest
 
 from tests.journal import count_applied, read_result
 from tests.mariadb import MariaDb
+from tests.watched import kill_server
 from tests.world import World, wait_until, write_users
 
 ROWS = 100_000
@@ -25,23 +22,6 @@ PACE = "[clusters.fish]\nrows_per_s = 20000"
 def slow_down(world: World) -> None:
     text = world.config.read_text().replace("[clusters.fish]", PACE)
     world.config.write_text(text)
-
-
-def server_pid(world: World) -> int | None:
-    """Return the pid of `eomd serve` under `eomd up`."""
-    assert world.server is not None
-    for child in psutil.Process(world.server.process.pid).children():
-        with suppress(psutil.Error):
-            if "serve" in child.cmdline():
-                return child.pid
-    return None
-
-
-def kill_server(world: World) -> None:
-    pid = wait_until(lambda: server_pid(world), "a server under the watchdog")
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: server_pid(world) not in (None, pid), "the next server")
-    wait_until(world._answers, "the next server answers")
 
 
 def assert_applied_once(world: World, operation: dict) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.journal import count_applied
-from tests.watched import another_server, server_of
+from tests.watched import kill_server
 from tests.world import World, wait_until, write_users
 
 ROWS = 30_000
@@ -30,12 +30,6 @@ def start(world: World, tables: str = "") -> None:
     text = world.config.read_text()
     world.config.write_text(text.replace("[clusters.fish]", "[clusters.fish]\nrows_per_s = 20000"))
     world.serve("up")
-
-
-def kill_server(world: World) -> None:
-    server = server_of(world)
-    server.kill()
-    another_server(world, server)
 
 
 def set_pace(world: World, rows_per_s: int) -> None:

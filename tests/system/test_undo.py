@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from eomd.evt.simulator import read_journal
 from tests.journal import read_result
+from tests.watched import kill_server
 from tests.world import World, wait_until, write_users
 
 ROWS = 60_000
@@ -21,23 +18,6 @@ USERS = range(100_000_000, 100_000_000 + ROWS)
 PACE = "[clusters.fish]\nrows_per_s = 20000"
 #: rows that others change while the undo runs
 OTHERS = USERS[::100]
-
-
-def server_pid(world: World) -> int | None:
-    """Return the pid of `eomd serve` under `eomd up`."""
-    assert world.server is not None
-    for child in psutil.Process(world.server.process.pid).children():
-        with suppress(psutil.Error):
-            if "serve" in child.cmdline():
-                return child.pid
-    return None
-
-
-def kill_server(world: World) -> None:
-    pid = wait_until(lambda: server_pid(world), "a server under the watchdog")
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: server_pid(world) not in (None, pid), "the next server")
-    wait_until(world._answers, "the next server answers")
 
 
 def sums(world: World) -> dict[int, int]:
