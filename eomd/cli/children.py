@@ -12,7 +12,7 @@ import click
 from eomd.cli.api_options import api_command
 from eomd.cli.client import Client
 from eomd.cli.follow import follow
-from eomd.cli.hand_in import describe_end, exit_code, is_known, make_config, save
+from eomd.cli.hand_in import describe_end, exit_code, is_known, make_config, save, who_asks
 
 
 def child_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,9 +20,7 @@ def child_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                      help="Where the result goes; else it is only named."),
-        click.option("--operatorname", metavar="NAME", help="Who asks [default: your login name]."),
-        click.option("--operatorid", type=click.IntRange(min=0), metavar="ID",
-                     help="Who asks [default: your user id]."),
+        who_asks,
         click.option("--description", metavar="TEXT", help="What it is for [default: as it was]."),
         click.argument("id", type=int),
     ):  # fmt: skip

@@ -24,15 +24,24 @@ EXIT_SOME_FAILED = 3
 _OPTIONAL = ("description", "amount", "duplicates", "canary_rows", "verify")
 
 
+def who_asks(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name the operator."""
+    for option in (
+        click.option("--operatorname", metavar="NAME", help="Who asks [default: your login name]."),
+        click.option("--operatorid", type=click.IntRange(min=0), metavar="ID",
+                     help="Who asks [default: your user id]."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def hand_in_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what query and modify have in common."""
     source = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
     for option in (
         click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                      help="Where the result goes; else standard output, or on a terminal a file beside you."),
-        click.option("--operatorname", metavar="NAME", help="Who asks [default: your login name]."),
-        click.option("--operatorid", type=click.IntRange(min=0), metavar="ID",
-                     help="Who asks [default: your user id]."),
+        who_asks,
         click.option("--description", metavar="TEXT", help="What it is for."),
         click.option("--eids", required=True, metavar="EID,…", help="The counters, in the result's order."),
         click.option("--cluster", required=True, metavar="NAME"),

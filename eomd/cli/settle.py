@@ -10,7 +10,7 @@ import click
 from eomd.cli.api_options import api_command
 from eomd.cli.client import Client
 from eomd.cli.follow import follow
-from eomd.cli.hand_in import describe_end, exit_code, is_known, make_config
+from eomd.cli.hand_in import describe_end, exit_code, is_known, make_config, who_asks
 from eomd.cli.table import format_table
 
 PAGE = 1000
@@ -25,10 +25,7 @@ PAGE = 1000
     help="What to hold them for; without it they are shown.",
 )
 @click.option("--row", "rows", type=click.IntRange(min=0), multiple=True, metavar="N", help="This row alone.")
-@click.option("--operatorname", metavar="NAME", help="Who asks [default: your login name].")
-@click.option(
-    "--operatorid", type=click.IntRange(min=0), metavar="ID", help="Who asks [default: your user id]."
-)
+@who_asks
 @click.option("--json", "as_json", is_flag=True)
 @api_command
 def settle(client: Client, id: int, as_: str | None, rows: tuple[int, ...], as_json: bool, **who: Any) -> int:
