@@ -28,6 +28,9 @@ class MariaDb:
             raise RuntimeError(f"no {' and '.join(missing)} here: run `apt-get install mariadb-server`")
         self.folder = folder
         self.port = free_port()
+        # of its own: a server that starts removes the temporary tables that it finds, other servers' too
+        self._scratch = folder / "tmp"
+        self._scratch.mkdir(parents=True)
         self._process: subprocess.Popen[bytes] | None = None
         self._install()
 
@@ -37,6 +40,7 @@ class MariaDb:
             str(_find("mariadbd")),
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
+            f"--tmpdir={self._scratch}",
             f"--socket={self.folder / 's.sock'}",
             f"--pid-file={self.folder / 'pid'}",
             "--bind-address=127.0.0.1",
@@ -107,6 +111,7 @@ class MariaDb:
             str(_find("mariadb-install-db")),
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
+            f"--tmpdir={self._scratch}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--innodb-log-file-size=16M",
