@@ -242,8 +242,12 @@ class Access:
         found = self.tokens.find(token)
         if found is None:
             raise UnauthenticatedError("the token is unknown, expired or revoked")
-        whose = None if found.operatorid is None else Operator(found.operatorid, found.operatorname)
-        return Caller(f"token {found.name}", found.role, address, found.grants, whose)
+        if found.operatorid is None:
+            return Caller(f"token {found.name}", found.role, address, found.grants)
+        whose = Operator(found.operatorid, found.operatorname)
+        # two tokens may have one name, and it need not tell whose they are
+        name = f"token {found.name} of {whose.format()}"
+        return Caller(name, found.role, address, found.grants, whose)
 
     def _own_uid(self, request: HTTPServerRequest) -> int | None:
         """Return the uid behind the machine's own socket, where it is the owner's or root's."""

@@ -16,12 +16,16 @@ class Operator(NamedTuple):
     id: int
     name: str
 
+    def format(self) -> str:
+        """`operator 7 (Li)`, as the audit writes a person."""
+        return f"operator {self.id}" + (f" ({self.name})" if self.name else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks."""
 
-    #: `user li`, `token mis`, `uid 0`, `mis network`
+    #: `user li`, `token mis`, `token li of operator 7 (Li)`, `uid 0`, `mis network`
     name: str
     role: Role
     #: where the request came from
@@ -39,8 +43,7 @@ class Caller:
         """Both of them, for the audit: `token mis for operator 7 (Li)`."""
         if not self.acting or self.operator is None:
             return self.name
-        named = f" ({self.operator.name})" if self.operator.name else ""
-        return f"{self.name} for operator {self.operator.id}{named}"
+        return f"{self.name} for {self.operator.format()}"
 
     @property
     def operatorid(self) -> int | None:

@@ -161,7 +161,8 @@ def test_the_timeline_tells_who_decided_and_what_came_of_it(site: Site) -> None:
         "hand_in", "awaiting_approval", "approve", "running", "succeeded", "undo",
     ]  # fmt: skip
     by_what = {item["what"]: item for item in items}
-    assert (by_what["approve"]["who"], by_what["approve"]["text"]) == ("token approver", "agreed")
+    assert by_what["approve"]["who"] == "token approver of operator 8 (Wang)"
+    assert by_what["approve"]["text"] == "agreed"
     assert by_what["hand_in"]["who"] == "token operator for operator 7 (李)"
     assert by_what["undo"]["related"] == undo
     assert by_what["succeeded"]["rows"] == {"total": 3, "done": 3, "ok": 3, "failed": 0, "uncertain": 0}

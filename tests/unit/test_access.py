@@ -253,7 +253,7 @@ def test_a_service_names_the_person_it_acts_for() -> None:
     assert ask(service).operator is None
     acting = ask(service, X_Operator_Id="8", X_Operator_Name="%E6%9D%8E")
     assert (acting.operator, acting.who) == (Operator(8, "李"), "token mis for operator 8 (李)")
-    assert ask(own, X_Operator_Id="7").who == "token li"
+    assert ask(own, X_Operator_Id="7").who == "token li of operator 7 (Li)"
     with pytest.raises(ForbiddenError):
         ask(own, X_Operator_Id="8")
     for number in ("-1", "x", "99999999999999999999", "٣"):

@@ -239,7 +239,7 @@ export interface Grants {
 }
 
 export interface Session extends Grants {
-  /** `user li`, `token mis`, `anybody` */
+  /** `user li`, `token mis`, `token li of operator 7 (李)`, `anybody` */
   name: string;
   role: Role;
   operatorid: Int | null;

@@ -17,6 +17,7 @@ it("says states and acts in the page's words, and notes in their own", () => {
 it.each([
   ["user li", "operation.who.user", { name: "li" }],
   ["token mis for operator 12 (李)", "operation.who.acting", { by: "mis", name: "李" }],
+  ["token li of operator 12 (李)", "operation.who.acting", { by: "li", name: "李" }],
   ["mis network for operator 12", "operation.who.acting", { by: "mis network", name: "12" }],
   ["token mis", "operation.who.token", { name: "mis" }],
   ["uid 0", "operation.who.machine", {}],

@@ -19,11 +19,11 @@ export function headline({ what }: TimelineEvent): Phrase | null {
   return act ? { key: `operation.act.${act.replace("-", "_")}`, named: {} } : { key: "operation.act.other", named: { what } };
 }
 
-/** `user li`, `token mis for operator 12 (李)`, `uid 0`. */
+/** `user li`, `token mis for operator 12 (李)`, `token li of operator 7 (李)`, `uid 0`. */
 export function whoSaid(who: string): Phrase {
   const user = /^user (.+)$/.exec(who);
   if (user?.[1]) return { key: "operation.who.user", named: { name: user[1] } };
-  const acting = /^(.+) for operator (\d+)(?: \((.*)\))?$/.exec(who);
+  const acting = /^(.+) (?:for|of) operator (\d+)(?: \((.*)\))?$/.exec(who);
   if (acting) {
     const [, by = "", id = "", name] = acting;
     return { key: "operation.who.acting", named: { by: by.replace(/^token /, ""), name: name ?? id } };
