@@ -121,7 +121,7 @@ class People:
         """
         user = await self._check(name, password, address)
         if is_outdated(user.password):
-            await self._change(user.name, {"password": await self._hash(password)}, end_sessions=False)
+            user = await self._hash_again(user, password)
         return await self._open_session(user, address)
 
     def make_link(self, name: str) -> tuple[str, datetime]:
@@ -149,7 +149,9 @@ class People:
         now, token = self._now(), secrets.token_urlsafe(SESSION_BYTES)
         expires = now + timedelta(hours=self.session_hours)
         session = SessionRecord(_hash(token), user.name, now, expires, address)
-        await self._ledger.add_session(session, SESSIONS_MAX)
+        if not await self._ledger.add_session(session, user, SESSIONS_MAX):
+            log.info("Log-in refused: %s from %s has been changed meanwhile", user.name, address)
+            raise UnauthenticatedError("the user has been changed meanwhile: log in again")
         await self.refresh()
         return Login(user, session), token
 
@@ -201,12 +203,24 @@ class People:
             self._links.forget(name)
         return await self._change(name, changes, end_sessions=ends)
 
+    async def _hash_again(self, user: UserRecord, password: str) -> UserRecord:
+        """Hash a password as it is hashed today, unless it is another one by now."""
+        changes = {"password": await self._hash(password)}
+        async with self._changing:
+            await self.refresh()
+            if self.find_user(user.name).password != user.password:
+                return user
+            return await self._write(user.name, changes, end_sessions=False)
+
     async def _change(self, name: str, changes: Mapping[str, Any], *, end_sessions: bool) -> UserRecord:
         async with self._changing:
             await self.refresh()
-            changed = replace(self.find_user(name), **changes)
-            await self._ledger.change_user(changed, end_sessions=end_sessions)
-            await self.refresh()
+            return await self._write(name, changes, end_sessions=end_sessions)
+
+    async def _write(self, name: str, changes: Mapping[str, Any], *, end_sessions: bool) -> UserRecord:
+        changed = replace(self.find_user(name), **changes)
+        await self._ledger.change_user(changed, end_sessions=end_sessions)
+        await self.refresh()
         return changed
 
     # --- within

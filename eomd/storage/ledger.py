@@ -225,9 +225,9 @@ class Ledger:
         """Return the sessions that have not expired."""
         return await self._link.read(lambda c: users.all_sessions(c, self._schema, self._clock()))
 
-    async def add_session(self, session: SessionRecord, kept_max: int) -> None:
-        """Keep a session; of its user's only the newest `kept_max` stay."""
-        await self._link.write(lambda c: users.add_session(c, self._schema, session, kept_max))
+    async def add_session(self, session: SessionRecord, user: UserRecord, kept_max: int) -> bool:
+        """Keep a session, unless its user has changed; of the user's only the newest `kept_max` stay."""
+        return await self._link.write(lambda c: users.add_session(c, self._schema, session, user, kept_max))
 
     async def end_session(self, session_id: str) -> None:
         await self._link.write(lambda c: users.end_session(c, self._schema, session_id))

@@ -83,8 +83,18 @@ def all_sessions(connection: Connection, schema: Schema, now: datetime) -> list[
     return [_parse_session(row) for row in connection.execute(query).mappings()]
 
 
-def add_session(connection: Connection, schema: Schema, session: SessionRecord, kept_max: int) -> None:
-    """Write a session, over itself; only the newest `kept_max` of its user's stay, and no expired one."""
+def add_session(
+    connection: Connection, schema: Schema, session: SessionRecord, user: UserRecord, kept_max: int
+) -> bool:
+    """Write a session, over itself; only the newest `kept_max` of its user's stay, and no expired one.
+
+    Nothing is written, and False returned, where the user is not enabled any more with the password given: a
+    change of it ends the sessions that are there, and must not be outlived by one on its way.
+    """
+    users = schema.users.c
+    as_it_was = (users.name == user.name, users.password == user.password, users.disabled.is_(None))
+    if connection.execute(select(users.name).where(*as_it_was).with_for_update()).first() is None:
+        return False
     table = schema.sessions
     connection.execute(delete(table).where(table.c.expires <= format_time(session.created)))
     connection.execute(delete(table).where(table.c.id == session.id))
@@ -92,6 +102,7 @@ def add_session(connection: Connection, schema: Schema, session: SessionRecord, 
     older = list(connection.execute(own).scalars())[kept_max - 1 :]
     connection.execute(delete(table).where(table.c.id.in_(older)))
     connection.execute(insert(table).values(_format_session(session)))
+    return True
 
 
 def end_session(connection: Connection, schema: Schema, session_id: str) -> None:

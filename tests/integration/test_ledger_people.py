@@ -66,10 +66,13 @@ def test_a_name_or_operatorid_is_taken_once(home, other):
 def test_only_the_newest_sessions_of_a_user_stay(home):
     async def scenario(ledger):
         at_noon(ledger)
+        li, wang = make_user(), make_user("wang", 8)
+        await ledger.add_user(li)
+        await ledger.add_user(wang)
         for number in (1, 2, 3):
-            await ledger.add_session(make_session(number), 2)
-            await ledger.add_session(make_session(number), 2)
-        await ledger.add_session(make_session(9, "wang"), 2)
+            assert await ledger.add_session(make_session(number), li, 2)
+            assert await ledger.add_session(make_session(number), li, 2)
+        await ledger.add_session(make_session(9, "wang"), wang, 2)
         assert await ledger.sessions() == [make_session(2), make_session(3), make_session(9, "wang")]
 
     home.run(scenario)
@@ -80,13 +83,25 @@ def test_a_session_ends_by_itself_by_word_and_with_another_password(home):
         at_noon(ledger)
         await ledger.add_user(make_user())
         for number, hours in ((1, 0), (2, 1), (3, 1)):
-            await ledger.add_session(make_session(number, hours=hours), 9)
+            await ledger.add_session(make_session(number, hours=hours), make_user(), 9)
         assert [session.id for session in await ledger.sessions()] == ["s2", "s3"]
         await ledger.end_session("s2")
         assert await ledger.sessions() == [make_session(3)]
         await ledger.change_user(make_user(), end_sessions=False)
         assert await ledger.sessions() == [make_session(3)]
         await ledger.change_user(make_user(), end_sessions=True)
+        assert await ledger.sessions() == []
+
+    home.run(scenario)
+
+
+@pytest.mark.parametrize("change", [{"password": "another"}, {"disabled": NOON}])
+def test_a_log_in_on_its_way_does_not_outlive_a_change(home, change):
+    async def scenario(ledger):
+        at_noon(ledger)
+        await ledger.add_user(make_user())
+        await ledger.change_user(replace(make_user(), **change), end_sessions=True)
+        assert not await ledger.add_session(make_session(1), make_user(), 9)
         assert await ledger.sessions() == []
 
     home.run(scenario)

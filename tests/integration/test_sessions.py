@@ -16,6 +16,7 @@ import pytest
 
 from eomd.model import Role
 from eomd.operations.links import LINK_LIFE
+from eomd.operations.passwords import hash_password
 from eomd.operations.throttle import FORGET_S, FREE_TRIES, TRIES_MAX, Throttle
 from tests.integration.http_site import DEADLINE_S, Answer, Site, open_site
 
@@ -197,6 +198,41 @@ def test_another_password_ends_all_sessions(site: Site, user: str) -> None:
     assert there.request("GET", "/session").status == 401
     assert Browser(site).log_in(user).status == 401
     assert Browser(site).log_in(user, OTHER).status == 201
+
+
+def kept_hash(site: Site, user: str, new: str | None = None) -> str:
+    """Return what is kept of a user's password; `new` is written in its place first."""
+    with closing(sqlite3.connect(site.data.path / "eomd.db", timeout=DEADLINE_S)) as ledger, ledger:
+        if new is not None:
+            ledger.execute("UPDATE eom_users SET password = ? WHERE name = ?", (new, user))
+        query = "SELECT password FROM eom_users WHERE name = ?"
+        return str(ledger.execute(query, (user,)).fetchone()[0])
+
+
+def test_a_log_in_hashes_as_it_is_done_today(site: Site, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = kept_hash(site, user)
+    monkeypatch.setattr("eomd.operations.people.is_outdated", lambda kept: kept == before)
+    browser = Browser(site)
+    assert browser.log_in(user).status == 201
+    assert browser.request("GET", "/session").status == 200
+    assert kept_hash(site, user) != before
+    assert Browser(site).log_in(user).status == 201
+
+
+@pytest.mark.parametrize("outdated", [False, True])
+def test_a_log_in_on_its_way_does_not_outlive_another_password(
+    site: Site, user: str, monkeypatch: pytest.MonkeyPatch, outdated: bool
+) -> None:
+    another = hash_password(OTHER)
+
+    def change_meanwhile(_: str) -> bool:
+        kept_hash(site, user, another)
+        return outdated
+
+    monkeypatch.setattr("eomd.operations.people.is_outdated", change_meanwhile)
+    answer = Browser(site).log_in(user)
+    assert (answer.status, answer.error) == (401, "UNAUTHENTICATED")
+    assert kept_hash(site, user) == another
 
 
 def test_disabling_ends_all_sessions_at_once(site: Site, user: str) -> None:
