@@ -3,11 +3,14 @@ import { ApiError } from "../api/errors";
 
 export interface FieldNote {
   text: string;
-  /** of the server's own words */
-  lang?: "en";
+  /** of the server's own words, which are said in the reader's where they are known */
+  lang?: "en" | undefined;
 }
 
-export type FieldNotes = Partial<Record<string, FieldNote>>;
+export type FieldNotes = Partial<Record<string, readonly FieldNote[]>>;
+
+/** In the server's own words. */
+export const noteOf = (reason: string): FieldNote => ({ text: reason, lang: "en" });
 
 /** A refusal as notes at the fields of a form; null where it is about anything else too. */
 export function notesOf(error: unknown, fields: readonly string[]): FieldNotes | null {
@@ -17,7 +20,7 @@ export function notesOf(error: unknown, fields: readonly string[]): FieldNotes |
     // clusters.3 is a problem of clusters
     const field = "field" in problem ? fields.find((name) => name === problem.field.split(".")[0]) : undefined;
     if (field === undefined) return null;
-    notes[field] = { text: problem.reason, lang: "en" };
+    notes[field] = [...(notes[field] ?? []), noteOf(problem.reason)];
   }
   return problems.length > 0 ? notes : null;
 }

@@ -9,6 +9,6 @@ export function useNotes() {
   const places = { min: PASSWORD_MIN, max: PASSWORD_MAX, days: TOKEN_DAYS_MAX, letters: OPERATORNAME_MAX };
   return {
     say: (wrong: Wrong<string>): FieldNotes =>
-      Object.fromEntries(Object.entries(wrong).map(([field, what]) => [field, { text: t(`admin.wrong.${what}`, places) }])),
+      Object.fromEntries(Object.entries(wrong).map(([field, what]) => [field, [{ text: t(`admin.wrong.${what}`, places) }]])),
   };
 }

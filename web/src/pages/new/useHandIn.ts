@@ -5,6 +5,7 @@ import { ApiError } from "../../api/errors";
 import { handIn } from "../../api/handin";
 import type { Operation } from "../../api/types";
 import { useLive } from "../../live/store";
+import { noteOf } from "../../parts/fieldNotes";
 import { useOperator } from "../../shell/operator";
 import { amountColumns, type AmountColumns } from "./columns";
 import { checkFields, configOf, DUPLICATES, type Wrong } from "./config";
@@ -58,7 +59,7 @@ export function useHandIn() {
     if (!DUPLICATES[mode].includes(fields.duplicates)) fields.duplicates = DUPLICATES[mode][0] ?? "refuse";
   });
 
-  const errorsOf = (field: Field): string[] => [...(wrong.value[field] ?? []), ...(refusal.value?.fields[field] ?? [])];
+  const notesOf = (field: Field) => [...(wrong.value[field] ?? []), ...(refusal.value?.fields[field] ?? [])].map(noteOf);
   const isWrong = computed(() => Object.keys(wrong.value).length > 0 || refusal.value !== null);
 
   /** The operation that came of it; null where something was wrong, or it is being sent already. */
@@ -105,5 +106,5 @@ export function useHandIn() {
     forgetSent();
   }
 
-  return { file, fields, columns, plan, busy, refusal, errorsOf, isWrong, submit, forgetSent, startOver };
+  return { file, fields, columns, plan, busy, refusal, notesOf, isWrong, submit, forgetSent, startOver };
 }
