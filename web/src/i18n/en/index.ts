@@ -10,10 +10,11 @@ import operation from "./operation";
 import overview from "./overview";
 import parts from "./parts";
 import reasons from "./reasons";
+import said from "./said";
 import shell from "./shell";
 import words from "./words";
 
 export default {
   element,
-  messages: { admin, clusters, errors, history, logIn, newOperation, operation, overview, parts, reasons, shell, words },
+  messages: { admin, clusters, errors, history, logIn, newOperation, operation, overview, parts, reasons, said, shell, words },
 };
