@@ -1,6 +1,7 @@
 /** Who is asking, and what they may do. One for the whole page. */
 import { computed, readonly, ref } from "vue";
 
+import { endStay } from "../shell/kept";
 import { ApiError, ask, get, post, put, setXsrfToken, whenUnauthenticated } from "./client";
 import { ROLES, type Role, type Session } from "./types";
 
@@ -36,12 +37,14 @@ export async function enter(link: string): Promise<void> {
 /** `everywhere`: in every browser, not in this one alone. */
 export async function logOut(everywhere = false): Promise<void> {
   await ask("DELETE", "/session", everywhere ? { query: { everywhere: 1 } } : {});
+  endStay();
   keep(null);
 }
 
 /** Ends all of the user's sessions, this one too. */
 export async function changePassword(old: string, chosen: string): Promise<void> {
   await put("/session/password", { old, new: chosen });
+  endStay();
   keep(null);
 }
 

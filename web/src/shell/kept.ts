@@ -24,3 +24,25 @@ export function keep(name: string, value: string | null): void {
     // chosen for this visit alone
   }
 }
+
+// how often somebody has logged out in this tab: each time, what was kept for a reload is nobody's any more
+const LEFT = `${PREFIX}left`;
+let left = 0;
+
+/** Counts one person's stay in this tab: over a reload and an expired session, until they log out. */
+export function stay(): number {
+  try {
+    return Number(sessionStorage.getItem(LEFT) ?? left);
+  } catch {
+    return left;
+  }
+}
+
+export function endStay(): void {
+  left = stay() + 1;
+  try {
+    sessionStorage.setItem(LEFT, String(left));
+  } catch {
+    // until the next reload
+  }
+}

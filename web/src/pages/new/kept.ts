@@ -1,4 +1,7 @@
-/** The form as the browser keeps it in this page's entry of the history: a reload loses nothing and sends nothing twice. */
+/**
+ * The form as the browser keeps it in this page's entry of the history: a reload loses nothing and sends nothing twice.
+ * It is one person's, for as long as they stay: whoever comes to the entry after them finds an empty form.
+ */
 import type { ModifyConfig } from "../../api/handin";
 import type { Upload } from "../../api/types";
 
@@ -49,21 +52,28 @@ export const newFields = (): Fields => ({
   canaryWait: false,
 });
 
-export function load(state: unknown = history.state): Kept {
-  const kept = (state as Record<string, Partial<Kept> | undefined> | null)?.[ENTRY];
-  return {
-    file: kept?.file ?? null,
-    fields: { ...newFields(), ...kept?.fields },
-    sent: kept?.sent ?? null,
-    plan: kept?.plan ?? null,
-  };
+export const emptyForm = (): Kept => ({ file: null, fields: newFields(), sent: null, plan: null });
+
+/** What is kept for `owner`; null where nothing is. What is kept for anybody else is forgotten. */
+export function load(owner: string): Kept | null {
+  const entry = (history.state as Record<string, (Partial<Kept> & { owner?: string }) | undefined> | null)?.[ENTRY];
+  if (entry === undefined) return null;
+  if (entry.owner !== owner) {
+    put(undefined);
+    return null;
+  }
+  const { file = null, fields, sent = null, plan = null } = entry;
+  return { file, fields: { ...newFields(), ...fields }, sent, plan };
 }
 
-export function save(kept: Kept): void {
+export function save(kept: Kept, owner: string): void {
   // plain values: the history takes no proxies
-  const plain = JSON.parse(JSON.stringify({ ...kept, file: kept.file && narrowed(kept.file) })) as Kept;
+  put(JSON.parse(JSON.stringify({ ...kept, file: kept.file && narrowed(kept.file), owner })));
+}
+
+function put(entry: unknown): void {
   try {
-    history.replaceState({ ...history.state, [ENTRY]: plain }, "");
+    history.replaceState({ ...history.state, [ENTRY]: entry }, "");
   } catch {
     // too often, or too large for this browser: a reload begins anew then
   }

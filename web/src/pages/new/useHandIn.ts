@@ -1,22 +1,28 @@
 /** The form, what was sent of it, and what the server said: the state of the page, kept over a reload. */
-import { computed, onScopeDispose, reactive, ref, shallowRef, watch } from "vue";
+import { computed, nextTick, onScopeDispose, reactive, ref, shallowRef, watch } from "vue";
 
 import { ApiError } from "../../api/errors";
 import { handIn } from "../../api/handin";
+import { useSession } from "../../api/session";
 import type { Operation } from "../../api/types";
 import { useLive } from "../../live/store";
 import { noteOf } from "../../parts/fieldNotes";
+import { stay } from "../../shell/kept";
 import { useOperator } from "../../shell/operator";
 import { amountColumns, type AmountColumns } from "./columns";
 import { checkFields, configOf, DUPLICATES, type Wrong } from "./config";
 import { placeError, type Field, type PlacedError } from "./fieldErrors";
-import { keyFor, load, newFields, randomKey, save, type UploadedFile } from "./kept";
+import { emptyForm, keyFor, load, newFields, randomKey, save, type UploadedFile } from "./kept";
 
 /** browsers refuse to write their history too often */
 const SAVE_MS = 300;
 
 export function useHandIn() {
-  const kept = load();
+  const { session } = useSession();
+  const asker = computed(() => session.value && `${session.value.name} ${stay()}`);
+  /** whose form it is; null until somebody is known, and it is nobody's */
+  let owner = asker.value;
+  const kept = (owner === null ? null : load(owner)) ?? emptyForm();
   const file = shallowRef<UploadedFile | null>(kept.file);
   const fields = reactive(kept.fields);
   const plan = ref(kept.plan);
@@ -35,7 +41,7 @@ export function useHandIn() {
   function saveNow(): void {
     clearTimeout(timer);
     timer = undefined;
-    save({ file: file.value, fields, sent, plan: plan.value });
+    if (owner !== null) save({ file: file.value, fields, sent, plan: plan.value }, owner);
   }
 
   function saveSoon(): void {
@@ -51,6 +57,20 @@ export function useHandIn() {
     clearTimeout(timer);
   });
 
+  // who asks is told late where the server was away; and it may be another one when it is back
+  watch(asker, async (now) => {
+    if (now === null || now === owner) return;
+    const found = load(now);
+    const isBegun = owner === null && found === null;
+    owner = now;
+    if (isBegun) return saveNow();
+    const { file: keptFile, fields: keptFields, sent: keptSent, plan: keptPlan } = found ?? emptyForm();
+    [file.value, plan.value, sent, wrong.value, refusal.value] = [keptFile, keptPlan, keptSent, {}, null];
+    Object.assign(fields, keptFields);
+    // another cluster empties the counters
+    await nextTick();
+    fields.eids = keptFields.eids;
+  });
   watch(fields, saveSoon);
   watch([file, plan], saveNow);
   watch(file, () => (refusal.value = null));
@@ -80,7 +100,7 @@ export function useHandIn() {
       learn(operation);
       if (fields.kind === "modify") plan.value = operation.id;
       // kept here until the page is gone: its next click is the same intent; forgotten where somebody comes back to
-      else save({ file: file.value, fields, sent: null, plan: null });
+      else if (owner !== null) save({ file: file.value, fields, sent: null, plan: null }, owner);
       return operation;
     } catch (error) {
       if (error instanceof ApiError && error.error === "KEY_REUSED") sent = null;
