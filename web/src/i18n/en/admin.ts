@@ -234,6 +234,7 @@ export default {
     subject: "About",
     detail: "Details",
     address: "From where",
+    local: "the machine itself",
     pages: "Pages",
     newest: "« Newest",
     older: "Older »",

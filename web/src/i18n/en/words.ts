@@ -21,6 +21,7 @@ export default {
   },
   model: { query: "query", modify: "modify" },
   mode: { inc: "increase", dec: "decrease", set: "set", restore: "restore" },
+  is: "{name}: {value}",
   kind: "{model}, {mode}",
   dryRun: "{kind} (dry run)",
   rowStatus: {

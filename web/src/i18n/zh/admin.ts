@@ -233,6 +233,7 @@ export default {
     subject: "对象",
     detail: "详情",
     address: "来源地址",
+    local: "本机",
     pages: "翻页",
     newest: "« 最新",
     older: "更早 »",

@@ -21,6 +21,7 @@ export default {
   },
   model: { query: "查询", modify: "修改" },
   mode: { inc: "增加", dec: "扣减", set: "设为", restore: "还原" },
+  is: "{name}：{value}",
   kind: "{model}：{mode}",
   dryRun: "{kind}（预演）",
   rowStatus: {
