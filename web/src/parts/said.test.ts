@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 
 import en from "../i18n/en";
 import zh from "../i18n/zh";
-import { clausesOf, REMEDIES } from "./said";
+import { clausesOf, REMEDIES, SUBJECTS } from "./said";
 
 type Texts = Record<string, Record<string, unknown>>;
 const CATALOGUES = [en.messages, zh.messages] as unknown as Texts[];
@@ -42,6 +42,24 @@ it("has a text for everything that is tried", () => {
   const noted = found("watchdog/chronicle.py", /remedied\([\w.]+, [\w.]+, "([^"]+)"/g);
   expect([tried, noted].map(({ length }) => length)).toEqual([3, 2]);
   expect([...tried, ...noted].filter((name) => missing([REMEDIES[name] ?? name]).length > 0)).toEqual([]);
+});
+
+it("has a text for every refusal", () => {
+  const codes = found("handlers/answer.py", /^ {4}"([A-Z_]+)": Status\(/gm);
+  expect(codes).toContain("DISK_FULL");
+  expect(missing(codes.map((code) => `errors.code.${code}`))).toEqual([]);
+});
+
+it("has a name for whatever an incident is about, but for nodes and folders, which have their own", () => {
+  const subjects = [
+    ...found("watchdog/chronicle.py", /^SUBJECT, CONFIGURATION = ("\w+", "\w+")$/gm).flatMap((both) => both.replaceAll('"', "").split(", ")),
+    ...found("watchdog/clock_probe.py", /^SUBJECT = "(\w+)"$/gm),
+    ...["disk", "ledger", "server"].flatMap((part) => found(`watchdog/${part}_probe.py`, /^ {4}subject = "(\w+)"$/gm)),
+    ...found("watchdog/inbox_word.py", /^[A-Z]+ = "([^"]+)"$|INBOX_OVERFLOW, "(\w+)"/gm),
+    ...found("watchdog/chronicle.py", /WATCHDOG_LATE, "(\w+)"/g),
+  ];
+  expect(subjects.length).toBeGreaterThan(10);
+  expect(missing(subjects.map((subject) => SUBJECTS[subject] ?? subject))).toEqual([]);
 });
 
 it("has a text for whatever pauses an operation", () => {
@@ -109,7 +127,8 @@ it("knows what an incident is about, and how it ended", () => {
     ...["node", "ledger", "disk", "server"].flatMap((part) => found(`watchdog/${part === "node" ? "cluster" : part}_probe.py`, /(?:return|else) f?"(the [^"]+|there [^"]+)"/g)),
     ...found("watchdog/disk_probe.py", /: "((?:hand-ins|operations) [^"]+: )"/g).map((effect) => `${effect}7`),
     ...found("watchdog/reporter.py", /f"(for the probe [^"]+)"|subject, "(they [^"]+)"/g),
-    ...found("watchdog/inbox_word.py", /"(more files [^"]+|the folder was [^"]+|it is not [^"]+)"/g),
+    ...found("watchdog/inbox_word.py", /f?"(more files [^"]+|the folder was [^"]+|it is [^"]+|\{(?:trouble|len)[^"]+)"/g),
+    ...["was gone and has been made again", "is not the folder it was"].flatMap((how) => found("watchdog/inbox_word.py", /f"(\{place\.path\} \{how\}[^"]+)"/g).map((text) => text.replace("{how}", how))),
     ...["forward", "back"].flatMap((way) => found("watchdog/clock_probe.py", /f"(the clock [^"]+)"/g).map((text) => text.replace("{way}", way))),
   ].filter((text) => text.includes(" ") && text !== "last good configuration");
   expect(said.length).toBeGreaterThan(20);

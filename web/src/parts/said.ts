@@ -21,6 +21,20 @@ export const REMEDIES: Record<string, string> = {
   "last good configuration": "clusters.remedy.lastGood",
 };
 
+/** What an incident is about, by its word. Nodes and folders are called by their own names. */
+export const SUBJECTS: Record<string, string> = {
+  server: "clusters.healthOf.server",
+  ledger: "clusters.healthOf.ledger",
+  inbox: "clusters.healthOf.inbox",
+  disk: "clusters.healthOf.disk",
+  watchdog: "clusters.healthOf.watchdog",
+  clock: "clusters.healthOf.clock",
+  configuration: "clusters.subject.configuration",
+  "files in the inbox": "clusters.subject.files",
+  "files taken from the inbox": "clusters.subject.taken",
+  "events of the inbox": "clusters.subject.events",
+};
+
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   // why an operation waits
   [/^paused by a person$/, "byPerson"],
@@ -117,6 +131,11 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/^the folder was looked through$/, "lookedThrough"],
   [/^nothing is lost$/, "nothingLost"],
   [/^it is not watched any more$/, "unwatched"],
+  [/^it is watched$/, "watched"],
+  [/^(?<path>.+) was gone and has been made again: deleted, moved, or another one mounted over it$/, "madeAgain"],
+  [/^(?<path>.+) is not the folder it was: deleted, moved, or another one mounted over it$/, "replaced"],
+  [/^(?<detail>.+): the inbox is looked at every few seconds instead$/, "polled"],
+  [/^(?<count>\d+) are not in \.taken, which is another folder now: (?<names>.+) …$/, "takenAway"],
 ];
 
 /** ended with …, 3 times in a row; what else a server's end is told with */

@@ -102,6 +102,7 @@ export default {
   done: "What was done",
   byItself: "What eomd does",
   toDo: "To do",
+  subject: { configuration: "configuration", files: "files in the inbox", taken: "files taken from the inbox", events: "events of the inbox" },
   remedy: {
     recycle: "connections replaced",
     reload: "configuration read again",

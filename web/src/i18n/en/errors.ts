@@ -26,6 +26,7 @@ export default {
     LEDGER_UNAVAILABLE: "The ledger is away. What runs goes on; nothing new can be taken.",
     DRAINING: "The server is restarting.",
     STOPPED: "The server has been stopped by a person.",
+    TOO_BUSY: "Too many connections are open at the moment.",
     DISK_FULL: "The server's disk is short of space.",
     UNAVAILABLE: "The service is not available at the moment.",
     UNEXPECTED: "The server answered something unexpected.",

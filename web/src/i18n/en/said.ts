@@ -91,4 +91,9 @@ export default {
   lookedThrough: "the folder was looked through",
   nothingLost: "nothing is lost",
   unwatched: "it is not watched any more",
+  watched: "it is watched",
+  madeAgain: "{path} was gone and has been made again: deleted, moved, or another one mounted over it",
+  replaced: "{path} is not the folder it was: deleted, moved, or another one mounted over it",
+  polled: "{detail}: the inbox is looked at every few seconds instead",
+  takenAway: "{count} are not in .taken, which is another folder now: {names} …",
 };

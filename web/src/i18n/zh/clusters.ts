@@ -102,6 +102,7 @@ export default {
   done: "已处理",
   byItself: "eomd 的处理",
   toDo: "怎么办",
+  subject: { configuration: "配置", files: "收件箱中的文件", taken: "从收件箱取走的文件", events: "收件箱的通知" },
   remedy: {
     recycle: "更换连接",
     reload: "重新读取配置",

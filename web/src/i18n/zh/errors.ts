@@ -26,6 +26,7 @@ export default {
     LEDGER_UNAVAILABLE: "台账不可用。正在执行的操作不受影响，暂不接受新的操作。",
     DRAINING: "服务端正在重启。",
     STOPPED: "服务已被人工停止。",
+    TOO_BUSY: "目前打开的连接过多。",
     DISK_FULL: "服务端磁盘空间不足。",
     UNAVAILABLE: "服务暂时不可用。",
     UNEXPECTED: "服务端返回了意外的内容。",

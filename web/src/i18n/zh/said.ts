@@ -91,4 +91,9 @@ export default {
   lookedThrough: "已把目录整个查看一遍",
   nothingLost: "没有遗漏",
   unwatched: "不再监视它",
+  watched: "正在监视它",
+  madeAgain: "{path} 曾经不见，已重新建立：可能被删除、移走，或被其他文件系统挂载覆盖",
+  replaced: "{path} 已不是原来的目录：可能被删除、移走，或被其他文件系统挂载覆盖",
+  polled: "{detail}：改为每隔几秒查看一次收件箱",
+  takenAway: "有 {count} 个文件不在 .taken 中，它已不是原来的目录：{names} ……",
 };
