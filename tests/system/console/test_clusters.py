@@ -172,6 +172,13 @@ def test_a_killed_server_stands_in_the_diary_and_among_the_incidents(
     expect(over).to_contain_text("Server ended by itself")
     expect(over).to_contain_text("server started: serving again after")
     expect(page.get_by_role("region", name="Incidents")).to_contain_text("No incident is open.")
+    chinese = visit(Role.VIEWER, "zh", at=own_site).open(ADDRESS)
+    crash = chinese.locator("[data-kind='server_crashed']").first
+    expect(crash).to_contain_text(
+        re.compile(r"服务进程自行结束.*因信号 SIGKILL 结束；.*启动服务进程：[\d.]+ 秒后恢复服务", re.DOTALL)
+    )
+    why = chinese.locator("[data-what='ended']").filter(has_text=str(before.pid)).locator(".why [title]")
+    expect(why).to_have_attribute("title", re.compile(r"^ended with signal SIGKILL after \d+ s"))
 
 
 def test_incidents_are_paged(visit: Visit, own_site: ConsoleSite) -> None:
