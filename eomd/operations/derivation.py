@@ -15,7 +15,7 @@ import numpy as np
 
 from eomd.errors import FieldProblem, InvalidConfigError, WrongStateError
 from eomd.evt.cluster import Cluster
-from eomd.model import ACTIONS, Duplicates, Kind, Mode, Operation, Order
+from eomd.model import ACTIONS, Duplicates, Kind, Mode, Operation, Order, State
 from eomd.operations.accounts import open_account, reading, refusal
 from eomd.operations.admission import Fill, Filled, Origin
 from eomd.operations.approval import ApprovalRules
@@ -81,6 +81,10 @@ class Derivation:
             check_named(desire, order, self._tools.rules.approval)
             if place in (Kind.UNDO, Kind.UNDO_PLAN):
                 await self._check_undo(holder, place)
+            if kind is Kind.RETRY and await self._lineage.is_given_up(parent):
+                raise refusal(parent, kind, "what it gave back may have been given back again since")
+            if child is not None:
+                await self._lineage.free(child)
             fill = partial(self._fill, kind, parent, order, desire)
             name = name_source(parent, kind)
             origin = Origin(holder.id, place, parent.id if kind is Kind.COMMIT else None)
@@ -93,13 +97,10 @@ class Derivation:
         return parent, kind
 
     async def _is_over(self, child: Operation, place: Kind) -> bool:
-        """Tell whether another child may take the place of this one; it has been given up then."""
-        if await self._lineage.free_rejected(child):
+        """Tell whether another child may take the place of this one."""
+        if child.state is State.REJECTED or (place is Kind.UNDO_PLAN and child.state.ended):
             return True
-        if place is Kind.UNDO_PLAN and child.state.ended:
-            await self._lineage.free(child)
-            return True
-        return place is Kind.UNDO and await self._lineage.free_undone(child)
+        return place is Kind.UNDO and await self._lineage.is_undone(child)
 
     def _check_cluster(self, kind: Kind, parent: Operation, order: Order) -> None:
         cluster = self._clusters.get(order.cluster)
@@ -164,7 +165,8 @@ def _check_state(parent: Operation, kind: Kind) -> None:
         raise refusal(parent, kind, "it is no dry run")
     if kind is Kind.COMMIT and parent.parent is not None and parent.kind is None:
         raise refusal(parent, kind, "a newer plan of that undo was made")
-    if kind is Kind.RETRY and parent.parent is not None and parent.kind in (Kind.UNDO_PLAN, None):
+    planned = parent.order.dry_run and parent.kind in (Kind.UNDO_PLAN, None)
+    if kind is Kind.RETRY and parent.parent is not None and planned:
         raise refusal(parent, kind, "it is the plan of an undo; make that again")
 
 

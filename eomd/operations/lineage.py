@@ -52,13 +52,6 @@ class Lineage:
             operation = parent
         return operation.id
 
-    async def free_undone(self, undo: Operation) -> bool:
-        """Give up an undo's place if nothing of what it did stands any more; tell whether it was."""
-        if not await self.is_undone(undo):
-            return False
-        await self.free(undo)
-        return True
-
     async def free_rejected(self, child: Operation) -> bool:
         """Give up the place of a child that another person forbade: nothing of it was sent."""
         if child.state is not State.REJECTED:
@@ -83,17 +76,39 @@ class Lineage:
             return False
         if await self.child(undo.id, Kind.UNDO) is not None:
             return False
+        return await self._sends_nothing_again(operation)
+
+    async def _sends_nothing_again(self, operation: Operation) -> bool:
+        """Tell whether nothing stands of what came of its rows that had not been done."""
         if await self.child(operation.id, f"{Kind.AGAIN}-1") is not None:
             return False
         retry = await self.child(operation.id, Kind.RETRY)
-        return retry is None or await self.is_undone(retry)
+        if retry is None:
+            return True
+        if retry.state.ended and not (retry.counts.ok or retry.counts.uncertain):
+            # it changed nothing: there is nothing to undo
+            return await self._sends_nothing_again(retry)
+        return await self.is_undone(retry)
+
+    async def is_given_up(self, operation: Operation) -> bool:
+        """Tell whether it is, or tried again what was left of, an undo whose parent may be undone again."""
+        for _ in range(ANCESTORS_MAX):
+            if operation.parent is None:
+                return False
+            if operation.kind != Kind.RETRY:
+                return operation.kind is None
+            parent = await self._ledger.operation(operation.parent)
+            if parent is None:
+                return False
+            operation = parent
+        return False
 
     async def is_superseded(self, operation: Operation) -> bool:
-        """Tell whether it undid an undo whose parent has been freed to be undone again.
+        """Tell whether it undid an undo, or its retry, whose parent has been freed to be undone again.
 
         To give back what it did would bring that undo to life a second time.
         """
         if operation.parent is None or operation.kind != Kind.UNDO:
             return False
         parent = await self._ledger.operation(operation.parent)
-        return parent is not None and parent.parent is not None and parent.kind is None
+        return parent is not None and await self.is_given_up(parent)

@@ -145,6 +145,58 @@ async def test_an_undo_undone_in_part_alone_does_not_free_its_parent(
 
 
 @on_loop
+async def test_a_retry_that_changed_nothing_does_not_keep_the_parent_of_its_undo(
+    home: Home, fish: SimulatedCluster
+) -> None:
+    rows = users(20)
+    async with home.life() as life:
+        changed = await run(life, "set", lines(rows, 5))
+        await run(life, "inc", lines(rows[:1], 1))
+        first = await derive(life, Kind.UNDO, changed.id)
+        retried = await derive(life, Kind.RETRY, first.id)
+        assert list(outcomes(life, retried.id).values()) == ["CONFLICT"]
+        assert (await derive(life, Kind.UNDO, first.id)).state is State.SUCCEEDED
+        second = await derive(life, Kind.UNDO, changed.id)
+        assert second.id != first.id
+        assert second.counts == Counts(20, 20, 19, 1, 0)
+
+
+@on_loop
+async def test_what_is_left_of_an_undo_that_was_given_up_is_not_tried_again(tmp_path: Path) -> None:
+    counters = (Counter(1001, minimum=0),)
+    with SimulatedCluster(SimulatorSettings(counters=counters)) as fish:
+        async with Home(tmp_path, {"fish": fish}).life() as life:
+            rows = users(3)
+            given = await run(life, "inc", lines(rows, 5))
+            await run(life, "set", lines(rows[1:], 0))
+            first = await derive(life, Kind.UNDO, given.id)
+            await run(life, "set", lines(rows[1:2], 100))
+            retried = await derive(life, Kind.RETRY, first.id)
+            assert list(outcomes(life, retried.id).values()) == ["OK", "OUT_OF_RANGE"]
+            await derive(life, Kind.UNDO, first.id)
+            back = await derive(life, Kind.UNDO, retried.id)
+            await run(life, "set", lines(rows[2:], 100))
+            second = await derive(life, Kind.UNDO, given.id)
+            assert second.counts.ok == 3
+            once = values(fish, rows)
+            assert once == [[0], [95], [95]]
+            for kind, operation in ((Kind.RETRY, retried.id), (Kind.UNDO, back.id)):
+                assert "again since" in await refused(life, kind, operation)
+        assert values(fish, rows) == once
+
+
+@on_loop
+async def test_an_undo_that_cannot_be_planned_leaves_the_plan_that_it_carried_out(home: Home) -> None:
+    async with home.life() as life:
+        changed = await run(life, "inc", lines(users(3), 5))
+        plan = await derive(life, Kind.UNDO, changed.id, dry_run=True)
+        done = await derive(life, Kind.COMMIT, plan.id)
+        assert f"operation {done.id} undoes it" in await refused(life, Kind.UNDO, changed.id, dry_run=True)
+        again, created = await life.desk.derive(Kind.COMMIT, plan.id, Desire(), CALLER)
+    assert (again.id, created) == (done.id, False)
+
+
+@on_loop
 async def test_an_undo_is_planned_and_the_commit_of_its_plan_is_the_undo(
     home: Home, fish: SimulatedCluster
 ) -> None:
