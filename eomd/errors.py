@@ -96,7 +96,8 @@ class InvalidConfigError(RequestError):
 
     def __init__(self, problems: Sequence[FieldProblem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("config: " + "; ".join(f"{p.field}: {p.reason}" for p in self.problems))
+        said = (f"{p.field}: {p.reason}" if p.field else p.reason for p in self.problems)
+        super().__init__("config: " + "; ".join(said))
 
 
 class InvalidFileError(RequestError):

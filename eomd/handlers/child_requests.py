@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from eomd.handlers.requests import (
@@ -25,6 +25,36 @@ from eomd.operations.desk import Desire, Verdict
 SETTLED_MAX = 100_000
 
 RowNumber = Annotated[int, Whole, Field(ge=0, le=OFFSET_MAX)]
+
+
+def _read_rows(value: Any) -> Any:
+    """Take a list as it is and "all" as None; one check, so that what is wrong is said in one way."""
+    if value == "all":
+        return None
+    if not isinstance(value, list):
+        raise PydanticCustomError("rows", 'expected "all" or a list of row numbers')
+    if not value:
+        raise PydanticCustomError("rows", "must not be empty")
+    return value
+
+
+RowNumbers = Annotated[
+    Annotated[tuple[RowNumber, ...], Field(max_length=SETTLED_MAX)] | None,
+    BeforeValidator(_read_rows),
+    WithJsonSchema(
+        {
+            "oneOf": [
+                {"const": "all"},
+                {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0, "maximum": OFFSET_MAX},
+                    "minItems": 1,
+                    "maxItems": SETTLED_MAX,
+                },
+            ]
+        }
+    ),
+]
 
 
 class ChildRequest(Request):
@@ -87,13 +117,9 @@ CHILD_REQUESTS: dict[Kind, type[ChildRequest]] = {
 class SettleRequest(ChildRequest):
     """POST /operations/ID/settle. The fields of a child are for `send_again`."""
 
-    #: numbers as GET shows them, from 0; `all`: those that are open
-    rows: Literal["all"] | Annotated[tuple[RowNumber, ...], Field(min_length=1, max_length=SETTLED_MAX)]
+    #: numbers as GET shows them, from 0; None, which is said as "all": those that are open
+    rows: RowNumbers
     as_: Annotated[Literal["applied", "not_applied", "send_again"], Field(alias="as")]
-
-    @property
-    def asked(self) -> tuple[int, ...] | None:
-        return None if self.rows == "all" else self.rows
 
     @property
     def verdict(self) -> Verdict:

@@ -120,7 +120,7 @@ class SettleHandler(_Viewing):
         request = self.fields(SettleRequest)
         operation, again = self.parse_id(id), request.verdict is Verdict.SEND_AGAIN
         settled, decided = await self.context.desk.settle(
-            operation, request.asked, request.verdict, request.desire(), self.asking()
+            operation, request.rows, request.verdict, request.desire(), self.asking()
         )
         self.answer(self.view(settled), status=201 if again and decided else 200)
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eomd.errors import FieldProblem, InvalidConfigError, TooLargeError
+from eomd.handlers.child_requests import SettleRequest, UndoRequest
 from eomd.handlers.people_requests import TokenRequest
 from eomd.handlers.requests import (
     ClusterChange,
@@ -303,6 +304,34 @@ def test_definitions_name_the_entry_that_is_wrong() -> None:
 )
 def test_wrong_tokens(change: dict[str, object]) -> None:
     assert set(problems(TokenRequest, {"name": "mis", "role": "operator", **change})) == set(change)
+
+
+@pytest.mark.parametrize(
+    ("rows", "field", "reason"),
+    [
+        ([], "rows", "must not be empty"),
+        ("some", "rows", 'expected "all" or a list of row numbers'),
+        (None, "rows", 'expected "all" or a list of row numbers'),
+        (7, "rows", 'expected "all" or a list of row numbers'),
+        ([3, "x"], "rows.1", "expected a whole number"),
+        ([-1], "rows.0", "must be greater than or equal to 0"),
+    ],
+)
+def test_rows_to_settle_that_are_wrong_are_told_in_our_own_words(
+    rows: object, field: str, reason: str
+) -> None:
+    assert problems(SettleRequest, {"rows": rows, "as": "applied"}) == {field: reason}
+
+
+def test_rows_to_settle_are_numbers_or_all() -> None:
+    assert validate(SettleRequest, {"rows": [3, "4"], "as": "applied"}).rows == (3, 4)
+    assert validate(SettleRequest, {"rows": "all", "as": "applied"}).rows is None
+    assert problems(SettleRequest, {"as": "applied"}) == {"rows": "is missing"}
+
+
+def test_what_is_wrong_with_a_request_as_a_whole_is_told_without_a_field() -> None:
+    with pytest.raises(InvalidConfigError, match=r"^config: operatorid and operatorname go together$"):
+        validate(UndoRequest, {"operatorid": 7})
 
 
 def test_too_large_eids_are_told_before_the_field_is_read_item_by_item() -> None:
