@@ -188,6 +188,7 @@ class RecipeTable(Table):
     amount: Annotated[int, Field(ge=VALUE_MIN, le=VALUE_MAX)] | None = None
     duplicates: Annotated[Duplicates, Lenient] | None = None
     dry_run: bool = False
+    only_if_unchanged: bool = False
     confirm_repeat: bool = False
     canary_rows: Whole = 0
     canary_wait: bool = False
@@ -202,6 +203,8 @@ class RecipeTable(Table):
             raise ValueError("mode: expected inc, dec or set for a modify, and none for a query")
         if self.model is Model.QUERY and (self.amount is not None or self.duplicates or self.dry_run):
             raise ValueError("amount, duplicates and dry_run belong to a modify")
+        if self.only_if_unchanged and not self.dry_run:
+            raise ValueError("only_if_unchanged: expected with dry_run = true")
         return self
 
 

@@ -280,7 +280,8 @@ class Order:
     amount: int | None = None
     duplicates: Duplicates = Duplicates.ALLOW
     dry_run: bool = False
-    #: rows hold would-be values and the ones they start from: others are left alone
+    #: rows hold would-be values and the ones they start from, others are left alone; of a dry run: those of
+    #: its commit will
     only_if_unchanged: bool = False
     #: a modify that repeats another one of late is meant
     confirm_repeat: bool = False

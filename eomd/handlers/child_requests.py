@@ -91,7 +91,7 @@ class CommitRequest(ChildRequest):
     """POST /operations/ID/commit."""
 
     #: rows whose value is not the plan's any more are left alone, and fail as CONFLICT
-    only_if_unchanged: StrictFlag = False
+    only_if_unchanged: StrictFlag | None = None
     #: it is meant although another one of late changed the same
     confirm_repeat: StrictFlag = False
     #: of the plan that was seen, as its summary shows it

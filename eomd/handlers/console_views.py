@@ -124,6 +124,7 @@ class RecipeView(TypedDict):
     amount: int | None
     duplicates: str | None
     dry_run: bool
+    only_if_unchanged: bool
     confirm_repeat: bool
     canary_rows: int
     canary_wait: bool

@@ -203,6 +203,8 @@ class ModifyConfig(QueryConfig):
     #: `refuse` for set and `allow` for inc and dec unless given; `last` is for set alone
     duplicates: Literal["refuse", "allow", "last"] | None = None
     dry_run: StrictFlag = False
+    #: of the plan that the dry run makes: its commit leaves alone what has moved since
+    only_if_unchanged: StrictFlag = False
     #: it is meant although another one of late changed the same
     confirm_repeat: StrictFlag = False
     #: send so many rows first and read them back; 0: as configured
@@ -218,6 +220,15 @@ class ModifyConfig(QueryConfig):
         if amount is not None and amount < 0 and info.data.get("mode") in ("inc", "dec"):
             raise PydanticCustomError("amount", "must not be negative for inc and dec")
         return amount
+
+    @field_validator("only_if_unchanged")
+    @classmethod
+    def _check_only_if_unchanged(cls, only_if_unchanged: bool, info: ValidationInfo) -> bool:
+        if only_if_unchanged and info.data.get("dry_run") is False:
+            raise PydanticCustomError(
+                "only_if_unchanged", "there is no plan to compare with: dry_run is false"
+            )
+        return only_if_unchanged
 
     @field_validator("duplicates")
     @classmethod
@@ -238,6 +249,7 @@ class ModifyConfig(QueryConfig):
             amount=self.amount,
             duplicates=Duplicates(self.duplicates) if self.duplicates else default,
             dry_run=self.dry_run,
+            only_if_unchanged=self.only_if_unchanged,
             confirm_repeat=self.confirm_repeat,
             canary_rows=self.canary_rows,
             canary_wait=self.canary_wait,

@@ -43,7 +43,7 @@ class Desire:
     operatorid: int | None = None
     operatorname: str | None = None
     description: str | None = None
-    only_if_unchanged: bool = False
+    only_if_unchanged: bool | None = None
     #: of an undo: make a plan of it
     dry_run: bool = False
     #: of a commit: it is meant although another one of late changed the same
@@ -138,10 +138,10 @@ class Derivation:
             return partial(fill_undo, account, order)
         if kind is Kind.RETRY:
             return partial(fill_retry, account, order)
-        self._check_plan(parent, account, desire)
+        self._check_plan(parent, account, order, desire)
         return partial(fill_commit, account, self._tools.data.source(parent.id), order)
 
-    def _check_plan(self, parent: Operation, account: Account, desire: Desire) -> None:
+    def _check_plan(self, parent: Operation, account: Account, order: Order, desire: Desire) -> None:
         """Raises WrongStateError unless all that the plan was made from is as it was."""
         plan = Plan.load(self._tools.data.operation(parent.id).plan)
         if plan is None or account.result is None:
@@ -154,7 +154,7 @@ class Derivation:
         if changed := plan.changed(now):
             reason = f"not as it was when the plan was made: {', '.join(changed)}; make the dry run again"
             raise refusal(parent, Kind.COMMIT, reason)
-        if desire.only_if_unchanged:
+        if order.only_if_unchanged:
             _check_single(account.rows, parent.counts.total)
 
 
@@ -198,7 +198,8 @@ def _order(kind: Kind, parent: Operation, desire: Desire) -> Order:
     order, named = parent.order, name_order(parent.order, desire)
     if kind is Kind.COMMIT:
         meant = named.confirm_repeat or desire.confirm_repeat
-        unchanged = desire.only_if_unchanged
+        said = desire.only_if_unchanged
+        unchanged = order.only_if_unchanged if said is None else said
         return replace(named, dry_run=False, only_if_unchanged=unchanged, confirm_repeat=meant)
     if kind in (Kind.UNDO, Kind.UNDO_PLAN) and order.mode is not None:
         # doubled users gave twice, and give back twice

@@ -188,7 +188,7 @@ def _open(
             rows.head,
             amount=None,
             amounts_per_row=len(order.eids) if order.model is Model.MODIFY else 0,
-            expects=order.only_if_unchanged or order.mode is Mode.RESTORE,
+            expects=Mode.RESTORE in (order.mode, order.sent_mode),
             supersedes=False,
             decides=decides,
         )

@@ -203,6 +203,26 @@ async def test_only_if_unchanged_leaves_alone_what_moved_since_the_plan(
         assert undone.counts.failed == (10 if mode == "set" else 0)
 
 
+@pytest.mark.parametrize(("said", "strict"), [(None, True), (True, True), (False, False)])
+@on_loop
+async def test_a_plan_handed_in_with_only_if_unchanged_is_committed_so_unless_it_is_said_otherwise(
+    home: Home, fish: SimulatedCluster, said: bool | None, strict: bool
+) -> None:
+    rows = users(10)
+    async with home.life() as life:
+        planned = await plan(life, "inc", lines([*rows, *STRANGERS], 5), only_if_unchanged=True)
+        assert set(outcomes(life, planned.id).values()) == {"OK", "NO_SUCH_USER"}
+        await run(life, "inc", lines(rows[:2], 1))
+        done = await derive(life, Kind.COMMIT, planned.id, only_if_unchanged=said)
+        assert done.order.only_if_unchanged is strict
+        status = outcomes(life, done.id)
+        assert [status[str(user)] for user in rows[:2]] == ["CONFLICT" if strict else "OK"] * 2
+        # what of the plan failed is planned again
+        again = await derive(life, Kind.RETRY, planned.id)
+        assert (again.order.dry_run, again.counts.total) == (True, len(STRANGERS))
+        assert set(outcomes(life, again.id).values()) == {"NO_SUCH_USER"}
+
+
 @on_loop
 async def test_only_if_unchanged_refuses_users_that_stand_twice(home: Home, fish: SimulatedCluster) -> None:
     async with home.life() as life:

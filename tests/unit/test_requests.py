@@ -28,7 +28,6 @@ from eomd.model import Duplicates, Mode, Model, Order, State
 
 QUERY = {"cluster": "fish", "eids": [1001, 1002], "operatorid": 7, "operatorname": "li"}
 MODIFY = {**QUERY, "mode": "inc"}
-LATER_FIELDS = ["only_if_unchanged"]
 
 
 def problems(model: Any, value: Any) -> dict[str, str]:
@@ -94,9 +93,16 @@ def test_all_problems_are_told_at_once() -> None:
     assert found["cluster"] == "is missing"
 
 
-@pytest.mark.parametrize("field", LATER_FIELDS)
-def test_fields_of_later_versions_are_refused_by_name(field: str) -> None:
-    assert problems(ModifyConfig, {**MODIFY, field: True}) == {field: "unknown field"}
+def test_only_if_unchanged_goes_with_a_dry_run() -> None:
+    strict = {**MODIFY, "only_if_unchanged": True}
+    assert validate(ModifyConfig, {**strict, "dry_run": True}).order().only_if_unchanged
+    assert not validate(ModifyConfig, {**MODIFY, "dry_run": True}).order().only_if_unchanged
+    wrong = "there is no plan to compare with: dry_run is false"
+    assert problems(ModifyConfig, strict) == {"only_if_unchanged": wrong}
+    assert set(problems(ModifyConfig, {**strict, "dry_run": "yes"})) == {"dry_run"}
+    assert problems(QueryConfig, {**QUERY, "only_if_unchanged": True}) == {
+        "only_if_unchanged": "unknown field"
+    }
 
 
 @pytest.mark.parametrize("field", ["mode", "amount", "duplicates", "dry_run"])
@@ -199,9 +205,9 @@ def test_dry_run_is_a_truth_value(dry_run: object) -> None:
 
 
 def test_fields_of_a_nested_config_are_named_by_themselves() -> None:
-    found = problems(ModifyHandIn, {"config": {**MODIFY, "only_if_unchanged": True}, "sourcenam": "x"})
+    found = problems(ModifyHandIn, {"config": {**MODIFY, "dry_rum": True}, "sourcenam": "x"})
     assert found == {
-        "only_if_unchanged": "unknown field",
+        "dry_rum": "unknown field",
         "sourcename": "is missing",
         "sourcenam": "unknown field",
     }

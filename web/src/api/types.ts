@@ -419,6 +419,7 @@ export interface Recipe {
   amount: Int | null;
   duplicates: string | null;
   dry_run: boolean;
+  only_if_unchanged: boolean;
   confirm_repeat: boolean;
   canary_rows: number;
   canary_wait: boolean;
