@@ -18,7 +18,7 @@ from typing import Any
 
 from eomd.durable import write_atomically
 from eomd.errors import NotFoundError, WrongStateError
-from eomd.model import ClusterTitle, EidDefinition, Kind, Operation, Order
+from eomd.model import ClusterTitle, EidDefinition, Kind, Operation, Order, State
 from eomd.operations.activity import Activity
 from eomd.operations.approvals import Approvals, identify
 from eomd.operations.audit import Audit
@@ -161,7 +161,11 @@ class Desk:
         return await self.results.rows(await self.operation(operation), status, offset, limit, user)
 
     async def summary(self, operation: int) -> dict[str, Any]:
-        return await self.results.summary(await self.operation(operation))
+        """Return the result's summary; of a plan's commit that waits for a second person, the plan's."""
+        shown = await self.operation(operation)
+        if shown.state is State.AWAITING_APPROVAL and shown.plan is not None:
+            shown = await self.operation(shown.plan)
+        return await self.results.summary(shown)
 
     async def timeline(self, operation: int) -> list[Event]:
         """Return everything that happened to an operation. Raises NotFoundError, LedgerUnavailableError."""

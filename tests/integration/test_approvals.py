@@ -312,3 +312,24 @@ def test_over_http(tmp_path: Path, fish: SimulatedCluster) -> None:
         assert (again.status, again.error) == (409, "WRONG_STATE")
         assert site.ended(made["id"])["state"] == "succeeded"
         wait_until(lambda: count_applied(fish.state), "the change")
+
+
+def test_who_decides_about_a_commit_sees_what_its_plan_says(tmp_path: Path, fish: SimulatedCluster) -> None:
+    modify = {**CONFIG, "mode": "inc", "amount": 5, "eids": [1001]}
+    with open_site(tmp_path, {"fish": fish}, approval={"largest_amount": 4}) as site:
+        planned = site.hand_in({**modify, "dry_run": True}, b"100000000\n").data["id"]
+        seen = site.get(f"/operations/{planned}/summary").data
+        body = {"operatorid": 7, "operatorname": "Li"}
+        made = site.request("POST", f"/operations/{planned}/commit", json_body=body).data
+        assert made["state"] == "awaiting_approval"
+        path = f"/operations/{made['id']}"
+        shown = site.get(f"{path}/summary")
+        assert (shown.status, shown.data) == (200, seen)
+        assert shown.data["plan"]["eids"]["1001"]["up"] == 5
+        said = {"reason": "no"}
+        wang = site.make_person(8)
+        assert site.request("POST", f"{path}/reject", headers=wang, json_body=said).status == 200
+        assert site.get(f"{path}/summary").error == "NOT_FOUND"
+        # what has no plan has nothing to show before it is done
+        waiting = site.hand_in({**modify, "wait_s": 0}, b"100000000\n").data["id"]
+        assert site.get(f"/operations/{waiting}/summary").error == "NOT_FOUND"
