@@ -35,6 +35,9 @@ class Feed:
         self.braced = False
         #: rows from here on are not handed out yet
         self.limit = checkpoint.rows
+        #: so many rows without an outcome may stand before one that is handed out, as the brake wants answers
+        #: first; None: any number
+        self.ahead: int | None = None
         #: rows before this may have been sent by an earlier life, or in vain
         self.sent_before = 0
         #: hands out nothing while set
@@ -75,7 +78,9 @@ class Feed:
         """Return the next rows to send; None for the moment."""
         if self.stopped:
             return None
-        rows = self.window.take(rows_max, self.limit)
+        # of the rows before their sum so many have no outcome: there is one to hand out, or on its way
+        limit = self.limit if self.ahead is None else min(self.limit, self.counts.done + self.ahead)
+        rows = self.window.take(rows_max, limit)
         return replace(rows, amounts=None, expected=None) if rows and not self.modifies else rows
 
     def settle(self, index: U32, status: U8, detail: U8, before: I64 | None, after: I64 | None) -> None:

@@ -7,37 +7,61 @@ from collections.abc import Callable
 
 from eomd.evt.cluster import Cluster
 from eomd.model import PausedBy
-from eomd.operations.brake import Brake
+from eomd.operations.brake import ROWS_MIN, Brake, BrakeLimits
 from eomd.operations.feed import Feed
 from eomd.operations.rules import Rules
 
 #: between two looks at how long answers take
 LATENCY_LOOK_S = 1.0
+#: rows that may be on their way before any is answered; from so many on, all that the pool takes
+AHEAD_ROWS_MIN, AHEAD_ROWS_MAX = 2 * ROWS_MIN, 65_536
 
 
 class Guard:
-    """Of one operation; `pause` is called with the reason."""
+    """Of one operation; `pause` is called with the reason, `wake` when more rows may be sent."""
 
     def __init__(
-        self, feed: Feed, cluster: str, rules: Rules, pause: Callable[[PausedBy, str], None]
+        self,
+        feed: Feed,
+        cluster: str,
+        rules: Rules,
+        pause: Callable[[PausedBy, str], None],
+        wake: Callable[[], None],
     ) -> None:
-        self._feed, self._cluster, self._rules, self._pause = feed, cluster, rules, pause
+        self._feed, self._cluster, self._rules = feed, cluster, rules
+        self._pause, self._wake = pause, wake
         self._brake = Brake()
+        #: rows that were answered when the run began
+        self._begun = 0
         if feed.modifies:
             feed.settled = self._look
 
     def begin(self) -> None:
         """A run begins."""
-        self._brake.begin(self._feed.answered)
+        answered = self._feed.answered
+        self._brake.begin(answered)
+        self._begun = answered.done
+        wary = self._feed.modifies and self._rules.brake_of(self._cluster).failed_share
+        self._feed.ahead = AHEAD_ROWS_MIN if wary else None
 
     def _look(self) -> None:
         limits = self._rules.brake_of(self._cluster)
-        if not limits.failed_share:
+        if not limits.failed_share and self._feed.ahead is None:
             return
         counts = self._feed.answered
-        reason = self._brake.judge_rows(counts, limits)
+        reason = self._brake.judge_rows(counts, limits) if limits.failed_share else None
         if reason is not None and self._feed.counts.done < counts.total:
+            # the pool may ask for more before the pause has come about
+            self._feed.stopped = True
             self._pause(PausedBy.BRAKE, reason)
+        elif self._feed.ahead is not None:
+            self._allow(limits, counts.done - self._begun)
+
+    def _allow(self, limits: BrakeLimits, answered: int) -> None:
+        """Let as many rows be on their way as were answered: what fails at once is held back in time."""
+        ahead = max(AHEAD_ROWS_MIN, answered)
+        self._feed.ahead = ahead if limits.failed_share and ahead < AHEAD_ROWS_MAX else None
+        self._wake()
 
     async def watch(self, cluster: Cluster) -> None:
         """Look at the answers' latency until cancelled."""

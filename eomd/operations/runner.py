@@ -86,7 +86,7 @@ class Runner:
         self._looks = SecondLook(
             operation, self._keeper, tools.rules.read.line_bytes, passed=checkpoint.canary_passed
         )
-        self._guard = Guard(self.feed, operation.order.cluster, tools.rules, self._pause_by)
+        self._guard = Guard(self.feed, operation.order.cluster, tools.rules, self._pause_by, self._wake_pool)
         self._verified: str | None = None
         self._wish, self._pause = Wish.NONE, BY_A_PERSON
         self._room, self._decided, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -244,6 +244,9 @@ class Runner:
             if self._reach.promise():
                 await self._save()
             self._reach.allow(self._keeper.opened().durable.rows)
+        self._wake_pool()
+
+    def _wake_pool(self) -> None:
         self._cluster.wake(self.feed)
 
     async def _follow_cluster(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from eomd.errors import InvalidConfigError
 from eomd.evt.simulator import Faults, SimulatedCluster, SimulatorSettings
 from eomd.model import Operation, PausedBy, State, Verify
+from eomd.operations.guard import AHEAD_ROWS_MIN
 from eomd.operations.reading import Reading
 from tests.integration.http_site import CONFIG, open_site
 from tests.integration.life import Home, Life, lines, order, users
@@ -325,6 +326,39 @@ def test_the_brake_stops_what_fails_and_a_person_lets_it_go_on(
             assert (ended.counts.ok, ended.counts.failed) == (20_000, 20_000)
 
     asyncio.run(scenario())
+
+
+def test_what_fails_at_once_is_held_back_in_a_small_file_too(home: Home, fish: SimulatedCluster) -> None:
+    home.tables["modify"] = {"brake_failed_share": 0.2}
+
+    async def scenario() -> None:
+        async with home.life() as life:
+            operation = await life.hand_in(order("inc"), bad_rows(1_000))
+            stopped = await life.reach(operation.id, State.PAUSED, State.PARTIAL)
+            assert (stopped.paused_by, stopped.counts.done) == (PausedBy.BRAKE, AHEAD_ROWS_MIN)
+            await life.act("cancel", operation.id)
+            assert len(await applied(life, operation.id)) == AHEAD_ROWS_MIN // 2
+        assert sum(count_applied(fish.state).values()) == AHEAD_ROWS_MIN // 2
+
+    async def applied(life: Life, operation: int) -> list[list[str]]:
+        await life.reach(operation, State.CANCELLED)
+        return [row for row in life.result(operation)[1:] if row[1] == "OK"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_brake_that_finds_nothing_lets_all_rows_go(tmp_path: Path, protected: bool) -> None:
+    rows = users(50_000)
+
+    async def scenario(home: Home) -> None:
+        async with home.life() as life:
+            operation = await life.hand_in(order("inc"), lines([*rows, *UNKNOWN], 5))
+            assert (await life.reach(operation.id)).state is State.PARTIAL
+
+    with SimulatedCluster(SimulatorSettings(faults=Faults(no_idempotent=not protected))) as fish:
+        asyncio.run(scenario(Home(tmp_path, {"fish": fish}, modify={"brake_failed_share": 0.2})))
+        assert count_applied(fish.state) == dict.fromkeys(rows, 1)
 
 
 def test_a_brake_that_trips_on_the_last_rows_leaves_nothing_to_resume(tmp_path: Path) -> None:
