@@ -265,18 +265,21 @@ async def test_a_cluster_that_cannot_compare_undoes_inc_and_refuses_set(tmp_path
         assert values(fish, users(5)) == [[5]] * 5
 
 
+@pytest.mark.parametrize("kind", [Kind.UNDO, Kind.RETRY])
 @on_loop
-async def test_two_clicks_at_once_make_one_child(home: Home, fish: SimulatedCluster) -> None:
+async def test_two_clicks_at_once_make_one_child(home: Home, fish: SimulatedCluster, kind: Kind) -> None:
     rows = users(1_000)
     before = values(fish, rows)
     async with home.life() as life:
-        changed = await run(life, "inc", lines(rows, 5))
-        clicks = [life.desk.derive(Kind.UNDO, changed.id, Desire(), CALLER) for _ in range(5)]
+        changed = await run(life, "inc", lines([*rows, *STRANGERS], 5))
+        clicks = [life.desk.derive(kind, changed.id, Desire(), CALLER) for _ in range(5)]
         made = await asyncio.gather(*clicks)
         assert len({child.id for child, _ in made}) == 1
         assert sorted(created for _, created in made) == [False] * 4 + [True]
-        await life.reach(made[0][0].id)
-    assert values(fish, rows) == before
+        ended = await life.reach(made[0][0].id)
+        assert ended.counts.total == {Kind.UNDO: len(rows), Kind.RETRY: len(STRANGERS)}[kind]
+    left = {Kind.UNDO: 0, Kind.RETRY: 5}[kind]
+    assert values(fish, rows) == [[value + left] for (value,) in before]
 
 
 @on_loop
