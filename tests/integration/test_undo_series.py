@@ -1,4 +1,4 @@
-"""Any series of changes, plans, commits and undos: counters, results and the cluster's journal agree."""
+"""Any series of changes, plans, commits, undos and retries: counters, results and journal agree."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ STRANGER = USERS
 EID = 1001
 INVERSE = {"inc": "dec", "dec": "inc", "set": "restore", "restore": "restore"}
 
+
+def changed(mode: str, value: int, amount: int) -> int:
+    return {"inc": value + amount, "dec": value - amount, "set": amount}[mode]
+
+
 users = st.lists(st.integers(0, STRANGER), min_size=1, max_size=6)
 amounts = st.integers(0, 9)
 
@@ -37,19 +42,34 @@ class Done:
     mode: str
     #: (user, before, after) of the rows that were applied
     rows: list[tuple[int, int, int]]
+    #: (user, what it would have to find, what it would leave) of the rows that a retry takes
+    failed: list[tuple[int, int | None, int | None]]
     succeeded: bool
     undoes: Done | None = None
     undone_by: Done | None = None
+    retries: Done | None = None
+    retried_by: Done | None = None
     #: an undo that does not count any more: its parent may be undone again
     freed: bool = False
 
     @property
+    def given_up(self) -> bool:
+        return self.freed or (self.retries is not None and self.retries.given_up)
+
+    @property
     def superseded(self) -> bool:
-        return self.undoes is not None and self.undoes.undoes is not None and self.undoes.freed
+        return self.undoes is not None and self.undoes.given_up
 
     def is_undone(self) -> bool:
         undo = self.undone_by
-        return undo is not None and undo.succeeded and undo.undone_by is None
+        undone = undo is not None and undo.succeeded and undo.undone_by is None
+        return undone and self.retry_left_nothing()
+
+    def retry_left_nothing(self) -> bool:
+        retry = self.retried_by
+        if retry is None:
+            return True
+        return retry.is_undone() if retry.rows else retry.retry_left_nothing()
 
 
 class Series(RuleBasedStateMachine):
@@ -107,8 +127,11 @@ class Series(RuleBasedStateMachine):
         view = self.site.ended(answer.data["id"])
         moved = {user for user in wanted if strict and self.held.get(user) != read.get(user)}
         left = {user: amount for user, amount in wanted.items() if user not in moved}
-        self.committed[identity] = self._apply(view, mode, left, moved=len(moved))
-        return self.committed[identity]
+        done = self._apply(view, mode, left, moved=len(moved))
+        # what the plan has ruled out is not tried again
+        done.failed = [(user, read[user], changed(mode, read[user], wanted[user])) for user in moved]
+        self.committed[identity] = done
+        return done
 
     @rule(target=operations, parent=operations)
     def undo(self, parent: Done) -> Done:
@@ -117,31 +140,57 @@ class Series(RuleBasedStateMachine):
         if former is not None and not former.is_undone():
             assert (answer.status, answer.data["id"]) == (200, former.id)
             return former
-        if former is not None:
-            former.freed = True
         if parent.superseded or not parent.rows:
             assert answer.status == 409, answer.body
             return parent
         assert answer.status == 201, answer.body
+        if former is not None:
+            former.freed = True
         view = self.site.ended(answer.data["id"])
         done = self._give_back(view, parent)
         parent.undone_by, done.undoes = done, parent
         return done
 
+    @rule(target=operations, parent=operations)
+    def retry(self, parent: Done) -> Done:
+        answer = self.site.request("POST", f"/operations/{parent.id}/retry")
+        if parent.retried_by is not None:
+            assert (answer.status, answer.data["id"]) == (200, parent.retried_by.id)
+            return parent.retried_by
+        if parent.given_up or not parent.failed:
+            assert answer.status == 409, answer.body
+            return parent
+        assert answer.status == 201, answer.body
+        done = self._try_again(self.site.ended(answer.data["id"]), parent)
+        parent.retried_by, done.retries = done, parent
+        return done
+
     # --- what must come of it
 
     def _give_back(self, view: Any, parent: Done) -> Done:
-        mode, rows, conflicts = INVERSE[parent.mode], [], 0
+        mode, rows, failed = INVERSE[parent.mode], [], []
         for user, before, after in parent.rows:
             now = self.held[user]
             if mode == "restore" and now != after:
-                conflicts += 1
+                failed.append((user, after, before))
                 continue
             self.held[user] = before if mode == "restore" else now - (after - before)
             rows.append((user, now, self.held[user]))
-        assert view["rows"]["failed"] == conflicts
+        assert view["rows"]["failed"] == len(failed)
         assert view["rows"]["ok"] == len(rows)
-        return Done(view["id"], mode, rows, succeeded=not conflicts)
+        return Done(view["id"], mode, rows, failed, succeeded=not failed)
+
+    def _try_again(self, view: Any, parent: Done) -> Done:
+        rows, failed = [], []
+        for user, found, left in parent.failed:
+            if user == STRANGER or left is None or self.held[user] != found:
+                failed.append((user, found, left))
+                continue
+            rows.append((user, self.held[user], left))
+            self.held[user] = left
+        assert view["rows"]["failed"] == len(failed)
+        assert view["rows"]["ok"] == len(rows)
+        return Done(view["id"], parent.mode, rows, failed, succeeded=not failed)
 
     def _apply(self, view: Any, mode: str, wanted: dict[int, int], moved: int = 0) -> Done:
         rows, source = [], self.site.data.source(view["id"]).read_text().split()
@@ -149,11 +198,13 @@ class Series(RuleBasedStateMachine):
             # in an inc or dec a user may stand several times
             for _ in range(source.count(str(self.users[user])) if user != STRANGER else 0):
                 now = self.held[user]
-                self.held[user] = {"inc": now + amount, "dec": now - amount, "set": amount}[mode]
+                self.held[user] = changed(mode, now, amount)
                 rows.append((user, now, self.held[user]))
         assert view["rows"]["ok"] == len(rows)
-        assert view["rows"]["failed"] == source.count(str(self.users[STRANGER])) + moved
-        return Done(view["id"], mode, rows, succeeded=view["state"] == "succeeded")
+        strangers = source.count(str(self.users[STRANGER]))
+        assert view["rows"]["failed"] == strangers + moved
+        failed = [(STRANGER, None, None)] * strangers
+        return Done(view["id"], mode, rows, failed, succeeded=view["state"] == "succeeded")
 
     def _hand_in(self, mode: str, chosen: list[int], amount: int, **more: Any) -> Any:
         if mode == "set":
