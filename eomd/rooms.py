@@ -133,6 +133,7 @@ def furnish(settings: Settings, data: DataFolder, api_socket: Path | None) -> Ro
         board=board,
         schedule=schedule,
         intake=intake,
+        repeats=repeats,
         definitions_=definitions,
         results=Results(tools),
         clusters_=office,

@@ -12,7 +12,7 @@ import click
 from eomd.cli.api_options import api_command
 from eomd.cli.client import Client
 from eomd.cli.follow import follow
-from eomd.cli.hand_in import describe_end, exit_code, is_known, make_config, save, who_asks
+from eomd.cli.hand_in import describe_end, describe_new, exit_code, is_known, make_config, save, who_asks
 
 
 def child_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,7 +30,12 @@ def child_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @child_options
-@click.option("--only-if-unchanged", is_flag=True, help="Leave values alone that moved since the plan.")
+@click.option(
+    "--only-if-unchanged",
+    is_flag=True,
+    default=None,
+    help="Leave values alone that moved since the plan [default: as the dry run says].",
+)
 @click.option("--confirm-repeat", is_flag=True, help="Do it although another one of late changed the same.")
 @api_command
 def commit(client: Client, id: int, output: Path | None, **fields: Any) -> int:
@@ -72,7 +77,7 @@ def undo(client: Client, id: int, output: Path | None, **fields: Any) -> int:
 def _derive(client: Client, parent: int, kind: str, output: Path | None, body: dict[str, Any]) -> int:
     child = client.send("POST", f"/operations/{parent}/{kind}", body)
     number = child["id"]
-    click.echo(f"operation {number}", err=True)
+    click.echo(describe_new(child), err=True)
     try:
         child = follow(client, child)
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import pwd
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +22,7 @@ from eomd.cli.progress import Meter
 EXIT_SOME_FAILED = 3
 
 #: config fields that are sent only where they were given
-_OPTIONAL = ("description", "amount", "duplicates", "canary_rows", "verify")
+_OPTIONAL = ("description", "amount", "duplicates", "only_if_unchanged", "canary_rows", "verify")
 
 
 def who_asks(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,6 +71,12 @@ def query(client: Client, file: Path, output: Path | None, **fields: Any) -> int
     "--duplicates", type=click.Choice(["refuse", "allow", "last"]), help="A user twice in the file."
 )
 @click.option("--dry-run", is_flag=True, help="Modify nothing; the result shows before and would-be after.")
+@click.option(
+    "--only-if-unchanged",
+    is_flag=True,
+    default=None,
+    help="With --dry-run: the plan's commit leaves values alone that moved meanwhile.",
+)
 @click.option("--confirm-repeat", is_flag=True, help="Do it although another one of late changed the same.")
 @click.option(
     "--canary-rows", type=click.IntRange(min=1), metavar="N", help="Send so many first, read them back."
@@ -90,7 +97,7 @@ def _hand_in(client: Client, model: str, source: Path, output: Path | None, fiel
     with Meter("upload", "bytes") as meter:
         operation = client.hand_in(model, config, source, meter.update)
     number = operation["id"]
-    click.echo(f"operation {number}", err=True)
+    click.echo(describe_new(operation), err=True)
     try:
         operation = follow(client, operation)
         _fetch(client, operation, output, source)
@@ -130,6 +137,16 @@ def _login_name() -> str:
     with suppress(KeyError):
         return pwd.getpwuid(os.getuid()).pw_name
     return str(os.getuid())
+
+
+def describe_new(operation: dict[str, Any]) -> str:
+    """Return what has just been handed in, and who did the same before, a line each."""
+    lines = [f"operation {operation['id']}"]
+    for each in operation["earlier"]:
+        at = datetime.fromisoformat(each["create_time"]).astimezone()
+        who = f"{each['operatorname']} ({each['operatorid']}), {at:%Y-%m-%d %H:%M:%S}"
+        lines.append(f"  operation {each['id']} changed exactly this before: {who}")
+    return "\n".join(lines)
 
 
 def describe_end(operation: dict[str, Any]) -> str:

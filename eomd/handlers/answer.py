@@ -19,6 +19,7 @@ from eomd.errors import (
     UnavailableError,
     WrongStateError,
 )
+from eomd.handlers.views import earlier_view
 
 #: the largest integer that JavaScript holds exactly
 SAFE_INTEGER_MAX = 2**53 - 1
@@ -142,17 +143,13 @@ def _facts(error: EomdError) -> dict[str, Any]:
         case WrongStateError():
             return {"operation": error.operation, "state": error.state, "action": error.action}
         case LooksRepeatedError():
-            return {"repeats": [each.id for each in error.earlier], "earlier": _earlier(error)}
+            return {"repeats": [each.id for each in error.earlier], "earlier": earlier_view(error.earlier)}
         case TooBusyError():
             facts = {"limit": error.limit, "value": error.limit_value}
             return {**facts, "retry_after_s": error.retry_after_s}
         case UnavailableError():
             return {"retry_after_s": error.retry_after_s}
     return {}
-
-
-def _earlier(error: LooksRepeatedError) -> list[dict[str, Any]]:
-    return [asdict(each) | {"create_time": each.create_time.isoformat()} for each in error.earlier]
 
 
 def _headers(error: EomdError) -> dict[str, str]:

@@ -9,13 +9,13 @@ from eomd.errors import BadRequestError
 from eomd.handlers.body import JsonBody, MultipartBody
 from eomd.handlers.receiving import ReceivingHandler
 from eomd.handlers.requests import ModifyHandIn, QueryConfig, QueryHandIn, validate
-from eomd.handlers.views import operation_view
+from eomd.handlers.viewing import ViewingHandler
 from eomd.model import Operation
 
 KEY_CHARACTERS_MAX = 255
 
 
-class HandInHandler(ReceivingHandler):
+class HandInHandler(ViewingHandler, ReceivingHandler):
     """Both models: the route's method says which config it takes."""
 
     parts = ("config", "file")
@@ -43,8 +43,7 @@ class HandInHandler(ReceivingHandler):
         assert self._config is not None
         if self._config.wait_s:
             operation = await self._wait(operation, self._config.wait_s)
-        rows_per_s, eta_s = self.context.desk.rate(operation.id)
-        self.answer(operation_view(operation, rows_per_s, eta_s), status=201 if created else 200)
+        await self.answer_new(operation, created)
 
     async def _wait(self, operation: Operation, seconds: float) -> Operation:
         """Return the operation when it has ended, the time is over, or the server drains."""

@@ -10,18 +10,13 @@ from eomd.handlers.base import ApiHandler
 from eomd.handlers.child_requests import CHILD_REQUESTS, SettleRequest, UncertainRequest
 from eomd.handlers.console_views import event_view
 from eomd.handlers.requests import DecisionRequest, Nothing, OperationsRequest, RowsRequest
-from eomd.handlers.views import OperationView, operation_view
-from eomd.model import Kind, Operation, Role
+from eomd.handlers.viewing import ViewingHandler
+from eomd.model import Kind, Role
 from eomd.operations.desk import Verdict
 from eomd.storage.ledger import OperationFilter
 
 
-class _Viewing(ApiHandler):
-    def view(self, operation: Operation) -> OperationView:
-        return operation_view(operation, *self.context.desk.rate(operation.id))
-
-
-class OperationsHandler(_Viewing):
+class OperationsHandler(ViewingHandler):
     """The page of operations that the MIS shows; asked by query string or by JSON."""
 
     async def get(self) -> None:
@@ -51,7 +46,7 @@ class OperationsHandler(_Viewing):
         )
 
 
-class OperationHandler(_Viewing):
+class OperationHandler(ViewingHandler):
     async def get(self, id: str) -> None:
         self.parameters(Nothing)
         self.answer(self.view(await self.context.desk.operation(self.parse_id(id))))
@@ -78,7 +73,7 @@ class TimelineHandler(ApiHandler):
         self.answer({"items": [event_view(event) for event in events]})
 
 
-class ActionHandler(_Viewing):
+class ActionHandler(ViewingHandler):
     """Cancel, pause, resume: the route says which."""
 
     def initialize(self, action: str, **rest: Any) -> None:  # type: ignore[override]
@@ -93,7 +88,7 @@ class ActionHandler(_Viewing):
         self.answer(self.view(await act(self.parse_id(id), self.asking())))
 
 
-class ChildHandler(_Viewing):
+class ChildHandler(ViewingHandler):
     """Commit, retry, undo: the route says which."""
 
     def initialize(self, kind: Kind, **rest: Any) -> None:  # type: ignore[override]
@@ -105,10 +100,10 @@ class ChildHandler(_Viewing):
         request = self.fields(CHILD_REQUESTS[self._kind])
         derive = self.context.desk.derive
         child, created = await derive(self._kind, self.parse_id(id), request.desire(), self.asking())
-        self.answer(self.view(child), status=201 if created else 200)
+        await self.answer_new(child, created)
 
 
-class SettleHandler(_Viewing):
+class SettleHandler(ViewingHandler):
     """Uncertain rows: what they are, and what a person decides about them."""
 
     async def get(self, id: str) -> None:
@@ -125,7 +120,7 @@ class SettleHandler(_Viewing):
         self.answer(self.view(settled), status=201 if again and decided else 200)
 
 
-class DecisionHandler(_Viewing):
+class DecisionHandler(ViewingHandler):
     """Approve, reject: the route says which."""
 
     def initialize(self, approve: bool, **rest: Any) -> None:  # type: ignore[override]

@@ -82,6 +82,7 @@ from eomd.handlers.views import (
     DefinitionsView,
     HealthView,
     IncidentsView,
+    NewOperationView,
     NewTokenView,
     OperationsView,
     OperationView,
@@ -156,7 +157,7 @@ def _mis_routes() -> list[Route]:
 def _hand_in(summary: str, config: type[QueryConfig], request: type[QueryHandIn | ModifyHandIn]) -> Method:
     return Method(
         summary, OPERATOR,
-        config=config, request=request, upload=True, response=OperationView, status=201, mis=True,
+        config=config, request=request, upload=True, response=NewOperationView, status=201, mis=True,
         narrows=True,
     )  # fmt: skip
 
@@ -246,7 +247,7 @@ def _operation_routes() -> list[Route]:
 
 
 def _child(kind: Kind, summary: str) -> Route:
-    method = Method(summary, OPERATOR, request=CHILD_REQUESTS[kind], response=OperationView, status=201)
+    method = Method(summary, OPERATOR, request=CHILD_REQUESTS[kind], response=NewOperationView, status=201)
     return Route(f"/operations/{{id}}/{kind}", ChildHandler, {"POST": method}, {"kind": kind})
 
 

@@ -5,12 +5,14 @@ No I/O, no tornado. Times are RFC 3339 with offset.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NotRequired, cast
 
 # typing.TypedDict of Python 3.11 is refused by pydantic
 from typing_extensions import TypedDict
 
+from eomd.errors import Repeated
 from eomd.evt.cluster import NodeView
 from eomd.model import Counts, Incident, Operation, State
 from eomd.operations.clusters import ClusterView
@@ -72,6 +74,22 @@ class OperationView(TypedDict):
     verifyname: str | None
     create_time: str
     last_modify_time: str
+
+
+class EarlierView(TypedDict):
+    """An operation that changed the same before."""
+
+    id: int
+    operatorid: int
+    operatorname: str
+    create_time: str
+
+
+class NewOperationView(OperationView):
+    """The answer to what may have made an operation."""
+
+    #: those of `repeats`: who did it, and when
+    earlier: list[EarlierView]
 
 
 class OperationsView(TypedDict):
@@ -344,6 +362,19 @@ def operation_view(operation: Operation, rows_per_s: float = 0, eta_s: float | N
         "create_time": format_time(operation.create_time),
         "last_modify_time": format_time(operation.last_modify_time),
     }
+
+
+def earlier_view(earlier: Sequence[Repeated]) -> list[EarlierView]:
+    """Return operations that changed the same before as the API shows them."""
+    return [
+        {
+            "id": each.id,
+            "operatorid": each.operatorid,
+            "operatorname": each.operatorname,
+            "create_time": format_time(each.create_time),
+        }
+        for each in earlier
+    ]
 
 
 def cluster_view(cluster: ClusterView) -> ClusterEntry:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from eomd.durable import write_atomically
-from eomd.errors import NotFoundError, WrongStateError
+from eomd.errors import LedgerUnavailableError, NotFoundError, Repeated, WrongStateError
 from eomd.model import ClusterTitle, EidDefinition, Kind, Operation, Order, State
 from eomd.operations.activity import Activity
 from eomd.operations.approvals import Approvals, identify
@@ -31,6 +31,7 @@ from eomd.operations.evidence import Evidence, EvidenceRoom
 from eomd.operations.inbox import Inbox
 from eomd.operations.incidents import IncidentBook
 from eomd.operations.intake import Intake, Source
+from eomd.operations.repeats import Repeats
 from eomd.operations.results import Download, Results
 from eomd.operations.retention import Retention
 from eomd.operations.schedule import Schedule
@@ -55,6 +56,7 @@ class Desk:
     board: Board
     schedule: Schedule
     intake: Intake
+    repeats: Repeats
     definitions_: Definitions
     results: Results
     clusters_: ClusterOffice
@@ -112,6 +114,14 @@ class Desk:
             detail = {"note": order.note, "repeats": operation.repeats}
             await self.audit.note(caller, "hand_in", f"operation {operation.id}", detail)
         return operation, created
+
+    async def earlier(self, operation: Operation) -> list[Repeated]:
+        """Return who did what a new operation repeats, and when; nobody while the ledger is away."""
+        try:
+            return await self.repeats.describe(operation.repeats)
+        except LedgerUnavailableError:
+            # it is handed in, and its answer must say so
+            return []
 
     async def upload(self, path: Path, original_name: str) -> dict[str, Any]:
         """Keep a file for later hand-ins and tell what it is."""

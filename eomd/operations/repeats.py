@@ -48,7 +48,7 @@ class Repeats:
         repeats = found.get(staged.new.change_hash or "", [])
         meant = staged.new.order.confirm_repeat or _is_meant(staged.new.kind)
         if repeats and self._rules.refuse_repeats and not meant:
-            raise LooksRepeatedError(await self._describe(repeats))
+            raise LooksRepeatedError(await self.describe(repeats))
         return await self._admission.note_repeats(staged, repeats)
 
     async def find(self, staged: Sequence[Staged], within: timedelta) -> dict[str, list[int]]:
@@ -59,7 +59,8 @@ class Repeats:
         found = await self._ledger.same_changes(hashes, datetime.now(UTC) - within)
         return {change: ids[:NAMED_MAX] for change, ids in found.items()}
 
-    async def _describe(self, ids: Sequence[int]) -> list[Repeated]:
+    async def describe(self, ids: Sequence[int]) -> list[Repeated]:
+        """Return who handed them in, and when. Raises LedgerUnavailableError."""
         operations = [await self._ledger.operation(identity) for identity in ids]
         return [
             Repeated(o.id, o.order.operatorid, o.order.operatorname, o.create_time)

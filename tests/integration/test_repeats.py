@@ -208,7 +208,7 @@ def test_over_http(tmp_path: Path, fish: SimulatedCluster) -> None:
     content, turned = b"100000000\n100000001\n", b"100000001\r\n100000000\r\n"
     with open_site(tmp_path, {"fish": fish}, **REFUSING) as site:
         first = site.hand_in(modify, content)
-        assert (first.status, first.data["repeats"]) == (201, [])
+        assert (first.status, first.data["repeats"], first.data["earlier"]) == (201, [], [])
         again = site.hand_in(modify, turned)
         assert (again.status, again.error) == (409, "LOOKS_REPEATED")
         assert again.json["code"] == 40903
@@ -217,5 +217,5 @@ def test_over_http(tmp_path: Path, fish: SimulatedCluster) -> None:
         assert (earlier["id"], earlier["operatorname"]) == (1, "李")
         assert earlier["create_time"] == first.data["create_time"]
         meant = site.hand_in({**modify, "confirm_repeat": True}, turned)
-        assert (meant.status, meant.data["repeats"]) == (201, [1])
+        assert (meant.status, meant.data["repeats"], meant.data["earlier"]) == (201, [1], [earlier])
     assert set(count_applied(fish.state).values()) == {2}

@@ -72,6 +72,22 @@ def test_modify_changes_counters_and_a_dry_run_does_not(running: World, tmp_path
     before, planned = running.run(*modify, "--dry-run").stdout.splitlines()[1].split(",")[3:]
     assert int(planned) == int(before) + 5
     assert running.run(*modify).stdout.splitlines()[1].split(",")[3:] == [before, planned]
+    again = running.run(*modify, "--operatorid", "8")
+    assert "operation 3\n  operation 2 changed exactly this before: " in again.stderr
+
+
+def test_a_plan_s_commit_leaves_alone_what_moved_if_the_dry_run_said_so(
+    running: World, tmp_path: Path
+) -> None:
+    source = write_users(tmp_path / "users.csv", [1])
+    modify = ("modify", str(source), "--cluster", "fish", "--eids", "1001", "--mode", "inc", "--amount", "5")
+    refused = running.run(*modify, "--only-if-unchanged")
+    assert (refused.returncode, "only_if_unchanged" in refused.stderr) == (1, True)
+    assert running.run(*modify, "--dry-run", "--only-if-unchanged").returncode == 0
+    assert running.run(*modify).returncode == 0
+    committed = running.run("commit", "1")
+    assert committed.returncode == 3
+    assert "0 of 1 rows OK, 1 failed" in committed.stderr
 
 
 def test_the_operator_is_whoever_runs_the_command(running: World, tmp_path: Path) -> None:
