@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 #: between two looks at whose time is over
 LOOK_S = 5.0
 _CALLER = Caller("eomd", Role.ADMIN, "local")
+_EXPIRED = "nobody has decided in time"
 _ACTIONS = {True: "approve", False: "reject"}
 _DONE = {True: "approved", False: "rejected"}
 
@@ -88,8 +89,8 @@ class Approvals:
             async with self._schedule.deciding:
                 found = self._board.find(identity)
                 if found is not None and _is_due(found, now):
-                    await self._audit.write(_CALLER, "expire", f"operation {identity}", {})
-                    await self._carry_out(identity, _asked(found), "rejected: nobody has decided in time")
+                    await self._audit.write(_CALLER, "expire", f"operation {identity}", {"reason": _EXPIRED})
+                    await self._carry_out(identity, _asked(found), f"rejected: {_EXPIRED}")
 
     async def run(self) -> None:
         """Keep expiring until cancelled."""

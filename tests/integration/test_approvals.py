@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -165,7 +166,8 @@ def test_nobody_deciding_in_time_rejects_it(home: Home) -> None:
             await life.desk.approvals.expire(expires)
             ended = await life.recorded(waiting.id)
             assert (ended.state, ended.message) == (State.REJECTED, "rejected: nobody has decided in time")
-        assert [who for who, _, _ in audited(home, "expire")] == ["eomd"]
+        [(who, _, detail)] = audited(home, "expire")
+        assert (who, json.loads(detail)) == ("eomd", {"reason": "nobody has decided in time"})
 
     asyncio.run(scenario())
 

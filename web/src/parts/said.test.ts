@@ -146,7 +146,7 @@ it("knows why an operation waits, and how it ended", () => {
     ...found("operations/schedule.py", /message = "([^"]+)"/g),
     ...found("operations/runner.py", /message="([^"]+)"/g),
     ...found("operations/recovery.py", /(?:message|reason) = "([^"]+)"/g),
-    ...found("operations/approvals.py", /_asked\(found\), "([^"]+)"/g),
+    ...found("operations/approvals.py", /^_EXPIRED = "([^"]+)"/gm).map((why) => `rejected: ${why}`),
     "approved by 王芳 (3): as agreed",
     "rejected by 3: too many",
     "the canary's 1,000 rows: 0 failed or uncertain; 1,000 rows were read back: 7 are different now; 2 could not be read; resume it to go on, or cancel it",

@@ -28,6 +28,7 @@ it("has words of its own for a verdict, and keeps reasons as they were written",
   expect(ownWords(event("settle", { text: "send_again: 17" }))).toEqual({ key: "operation.verdict.send_again", named: {} });
   expect(ownWords(event("reject", { text: "applied: by mistake" }))).toBeNull();
   expect(ownWords(event("hand_in", { text: "handed in by …" }))).toBe("none");
+  expect(ownWords(event("expire", { text: "nobody has decided in time" }))).toBe("none");
   expect(ownWords(event("paused", { by: "person", text: "paused by a person" }))).toBe("none");
   expect(ownWords(event("paused", { by: "cluster", text: "no node of fish can be reached" }))).toBeNull();
 });

@@ -39,7 +39,7 @@ export function ownWords({ what, text, by }: TimelineEvent): Phrase | "none" | n
   // whose pause it is stands beside the state
   if (what === "paused" && by === "person") return "none";
   // who, what of, and why it waits: all of that stands elsewhere on the page
-  if (what === "hand_in" || what === "awaiting_approval" || text === null) return "none";
+  if (what === "hand_in" || what === "awaiting_approval" || what === "expire" || text === null) return "none";
   const verdict = what === "settle" ? VERDICT.exec(text) : null;
   return verdict ? { key: `operation.verdict.${verdict[1]}`, named: {} } : null;
 }
