@@ -151,6 +151,25 @@ def test_what_runs_is_followed(many: ConsoleSite, visit: Visit, tmp_path: Path) 
     expect(row.locator("[data-state=partial], [data-state=succeeded]")).to_be_visible()
 
 
+def test_what_does_not_belong_to_the_list_is_not_offered(
+    many: ConsoleSite, visit: Visit, tmp_path: Path
+) -> None:
+    everybody = visit(Role.APPROVER, at=many).open("/console/operations")
+    ninth = visit(Role.APPROVER, at=many).open("/console/operations?operatorid=9")
+    own = visit(Role.OPERATOR, at=many).open("/console/operations")
+    expect(rows(everybody)).to_have_count(PAGE)
+    for page in (ninth, own):
+        expect(page.locator("[data-total]")).to_have_text("Operations: 0")
+    source = write_users(tmp_path / "others.csv", range(1, 4))
+    hand_in_number(many, source, 1)
+    expect(everybody.locator("[data-newer]")).to_have_text("Show 1 newer")
+    # the same stream has told them of the others' by the time that it tells them of theirs
+    hand_in(many, source, operatorid=9, operatorname="Nine")
+    expect(ninth.locator("[data-newer]")).to_have_text("Show 1 newer")
+    hand_in(many, source)
+    expect(own.locator("[data-newer]")).to_have_text("Show 1 newer")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("width", [NARROW, WIDE])

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 
-import { askPage, askTotal, fromLocalInput, fromQuery, NEWEST, NOTHING, PAGE_SIZE, sameList, startOfDay, toLocalInput, toQuery, type Filter } from "./filter";
+import type { Operation } from "../../api/types";
+import { askPage, askTotal, fits, fromLocalInput, fromQuery, NEWEST, NOTHING, PAGE_SIZE, sameList, startOfDay, toLocalInput, toQuery, type Filter } from "./filter";
 
 const FULL: Filter = {
   operatorid: "9223372036854775807", from: "2026-01-31T00:00:00.000Z", to: "2026-02-01T00:00:00.000Z", cluster: "fish",
@@ -48,4 +49,31 @@ it("keeps the moment between field and address, to the minute", () => {
   expect([toLocalInput(""), fromLocalInput("")]).toEqual(["", ""]);
   const day = new Date(startOfDay(new Date(2026, 2, 1, 13, 45), 1));
   expect([day.getMonth(), day.getDate(), day.getHours()]).toEqual([1, 28, 0]);
+});
+
+const come = {
+  operatorid: "9007199254740993", create_time: "2026-01-31T08:00:00+08:00", cluster: "fish", model: "modify", state: "running",
+  description: "春节 Gift", note: "inc_1001",
+} as unknown as Operation;
+
+it.each<[Partial<Filter>, boolean]>([
+  [{}, true],
+  [{ operatorid: "9007199254740993", cluster: "fish", model: "modify", state: "running", q: "gift" }, true],
+  [{ operatorid: "9007199254740992" }, false],
+  [{ cluster: "label" }, false],
+  [{ model: "query" }, false],
+  [{ state: "succeeded" }, false],
+  [{ q: "INC_" }, true],
+  [{ q: "元宵" }, false],
+  [{ from: "2026-01-31T00:00:00.000Z", to: "2026-01-31T00:00:01.000Z" }, true],
+  [{ from: "2026-01-31T00:00:01.000Z" }, false],
+  [{ to: "2026-01-31T00:00:00.000Z" }, false],
+])("knows whether what comes belongs to the list of %o: %s", (set, belongs) =>
+  expect(fits(come, { ...NOTHING, ...set }, null)).toBe(belongs),
+);
+
+it("knows whose operations are listed where nobody's are asked for", () => {
+  expect(fits(come, { ...NOTHING }, "9007199254740993")).toBe(true);
+  expect(fits(come, { ...NOTHING }, 7)).toBe(false);
+  expect(fits(come, { ...NOTHING, operatorid: "9007199254740993" }, 7)).toBe(true);
 });

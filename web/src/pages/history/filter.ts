@@ -1,6 +1,6 @@
 /** The history's filter as the address holds it, so that a link can be sent, and as the API takes it. */
 import type { OperationFilter } from "../../api/operations";
-import { STATES, type Model, type State } from "../../api/types";
+import { STATES, type Int, type Model, type Operation, type State } from "../../api/types";
 
 export interface Filter {
   /** digits, or empty */
@@ -67,6 +67,25 @@ export const askPage = (filter: Filter): OperationFilter => ({
 
 /** Of all that fits, whichever page is shown. */
 export const askTotal = (filter: Filter): OperationFilter => ({ ...conditions(filter), page_size: 1 });
+
+/**
+ * Whether what has come since belongs to the list. `own`: whose operations alone are listed where no operator is asked for;
+ * null for everybody's. The name of the file, which `q` looks at too, is not told of an operation.
+ */
+export function fits(operation: Operation, filter: Filter, own: Int | null): boolean {
+  const operatorid = filter.operatorid || (own === null ? "" : String(own));
+  const handedIn = new Date(operation.create_time).getTime();
+  const q = filter.q.toLowerCase();
+  return (
+    (operatorid === "" || BigInt(operatorid) === BigInt(operation.operatorid)) &&
+    (filter.from === "" || handedIn >= new Date(filter.from).getTime()) &&
+    (filter.to === "" || handedIn < new Date(filter.to).getTime()) &&
+    (filter.cluster === "" || filter.cluster === operation.cluster) &&
+    (filter.model === "" || filter.model === operation.model) &&
+    (filter.state === "" || filter.state === operation.state) &&
+    [operation.description, operation.note].some((text) => (text ?? "").toLowerCase().includes(q))
+  );
+}
 
 /** Whether two addresses show the same list, page aside. */
 export const sameList = (one: Filter, other: Filter): boolean =>
