@@ -326,6 +326,11 @@ def test_uncertain_rows_sent_again_are_another_operation(
     say_yes(page)
     child = operation_of(page, identity)
     assert forgetful.client.operation(child)["parent"] == identity
+    # they count as failed, and are not offered a second time
+    page = open_operation(visit(Role.OPERATOR, at=forgetful), identity)
+    expect(page.locator("[data-event=settle]")).to_contain_text("send again")
+    expect(page.locator("[data-count=failed]")).not_to_contain_text("failed 0")
+    expect(page.locator("[data-action=retry]")).to_have_count(0)
 
 
 # --- a crash

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
 import type { TimelineEvent } from "../../api/types";
-import { childrenIn, headline, ownWords, undoIn, whoSaid } from "./events";
+import { childrenIn, headline, ownWords, sentAgainIn, undoIn, whoSaid } from "./events";
 
 const event = (what: string, change: Partial<TimelineEvent> = {}): TimelineEvent => ({
   time: "2026-01-31T08:00:00+00:00", what, who: null, text: null, by: null, rows: null, related: null, ...change,
@@ -46,4 +46,10 @@ it("finds what came of it, not what it comes of", () => {
 it("finds what has undone it, a plan of it aside", () => {
   expect(undoIn([event("hand_in"), event("undo-plan", { related: 14 })])).toBeNull();
   expect(undoIn([event("undo", { related: 15 }), event("undo-plan", { related: 16 }), event("undo", { related: 17 })])).toBe(17);
+});
+
+it("counts the rows that were settled as to be sent again", () => {
+  const settled = ["send_again: 17", "applied: 5", "send_again: 3"].map((text) => event("settle", { text }));
+  expect(sentAgainIn(settled)).toBe(20);
+  expect(sentAgainIn([event("reject", { text: "send_again: 4" }), event("settle")])).toBe(0);
 });

@@ -48,6 +48,10 @@ export function ownWords({ what, text, by }: TimelineEvent): Phrase | "none" | n
 export const undoIn = (events: readonly TimelineEvent[]): number | null =>
   events.reduce<number | null>((newest, { what, related }) => (what === "undo" && related !== null ? Math.max(newest ?? 0, related) : newest), null);
 
+/** Rows of it that were settled as to be sent again: another operation has them, so that a retry takes them no more. */
+export const sentAgainIn = (events: readonly TimelineEvent[]): number =>
+  events.reduce((rows, { what, text }) => rows + (what === "settle" ? Number(/^send_again: (\d+)$/.exec(text ?? "")?.[1] ?? 0) : 0), 0);
+
 /** Operations that came of it, the newest first, each once. */
 export function childrenIn(events: readonly TimelineEvent[]): { id: number; act: Phrase }[] {
   const found = new Map<number, Phrase>();
