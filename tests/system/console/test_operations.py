@@ -214,6 +214,27 @@ def test_a_second_person_decides_in_another_browser(
     assert guarded.client.operation(identity)["approval"]["decision"]["approved"] is approve
 
 
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_words_without_a_space_are_not_wider_than_the_page(
+    guarded: ConsoleSite, visit: Visit, tmp_path: Path, width: int
+) -> None:
+    longest = {"operatorname": "o" * 64, "description": "d" * 255}
+    identity = change(guarded, tmp_path, amount=2 * LARGEST, **longest)
+    plan = change(guarded, tmp_path, amount=2 * LARGEST, dry_run=True, wait_s=60, **longest)
+    change(guarded, tmp_path, amount=2 * LARGEST, **longest)
+    visitor = visit(Role.APPROVER, width=width, at=guarded)
+    page = open_operation(visitor, identity)
+    page.get_by_label("Reason").fill("r" * 255)
+    act(page, "reject")
+    expect(page.locator("[data-decision]")).to_contain_text("r" * 255)
+    page.locator("[data-event=reject]").wait_for()
+    visitor.check_page()
+    page = open_operation(visitor, plan)
+    page.locator("[data-event]").first.wait_for()
+    expect(page.locator(".commit .note")).to_contain_text("d" * 255)
+    visitor.check_page()
+
+
 def test_who_decides_sees_the_plan(guarded: ConsoleSite, visit: Visit, tmp_path: Path) -> None:
     plan = change(guarded, tmp_path, amount=3 * LARGEST, dry_run=True, wait_s=60)
     mine = open_operation(visit(Role.OPERATOR, at=guarded), plan)
