@@ -51,6 +51,20 @@ def test_a_modify_shows_its_plan_before_it_can_be_carried_out(
     assert site.client.wait_for_state(operation["id"], "succeeded", "partial")["rows"]["ok"] == planned
 
 
+def test_a_plan_that_is_still_put_together_says_so(visit: Visit, source: Path) -> None:
+    page = visit(Role.OPERATOR).open("/console/new")
+    held: list[Route] = []
+    page.route("**/summary*", lambda route: held.append(route))
+    describe_modify(page, source)
+    page.get_by_role("button", name="Make the plan").click()
+    expect(page.get_by_text("The plan is being put together")).to_be_visible()
+    expect(page.get_by_text("The plan is ready.")).to_have_count(0)
+    for route in held:
+        route.continue_()
+    expect(page.get_by_text("The plan is ready.")).to_be_visible()
+    expect(carry_out(page)).to_be_visible()
+
+
 def test_rows_that_would_fail_are_shown(visit: Visit, source: Path) -> None:
     page = visit(Role.OPERATOR).open("/console/new")
     # the counter may not go below 0

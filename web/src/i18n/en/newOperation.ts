@@ -81,6 +81,7 @@ export default {
   plan: {
     title: "Plan",
     reading: "Reading what the counters are now. Nothing is changed.",
+    counting: "Every row has been read. The plan is being put together …",
     ready: "The plan is ready. Nothing has been changed yet.",
     none: "There is no plan.",
     cancel: "Cancel",

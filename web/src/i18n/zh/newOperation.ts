@@ -81,6 +81,7 @@ export default {
   plan: {
     title: "变更计划",
     reading: "正在读取计数器的当前值，不做任何修改。",
+    counting: "所有行已读取，正在生成变更计划……",
     ready: "变更计划已生成，尚未修改任何数据。",
     none: "没有变更计划。",
     cancel: "取消",
