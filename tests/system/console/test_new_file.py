@@ -112,6 +112,20 @@ def test_the_cells_that_are_wrong_are_marked_where_they_stand(visit: Visit, tmp_
     assert [(line, column) for line, column, *_ in saved[1:]] == [("4", "userid"), ("5", ""), ("6", "userid")]
 
 
+def test_a_list_of_problems_says_how_many_there_are_in_all(visit: Visit, tmp_path: Path) -> None:
+    path = tmp_path / "many.csv"
+    path.write_text("userid\n" + "".join(f"x{number}\n" for number in range(10_000)))
+    page = visit(Role.OPERATOR).open("/console/new")
+    choose(page, path)
+    said = "100 of 10,000 problems shown"
+    expect(page.get_by_text(said)).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as a list").click()
+    saved = list(csv.reader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))
+    assert saved[100][:3] == ["101", "userid", "x99"]
+    assert saved[101:] == [["", "", "", said]]
+
+
 def test_reasons_are_told_in_the_reader_s_language(visit: Visit) -> None:
     page = visit(Role.OPERATOR, language="zh").open("/console/new")
     choose(page, DATA / "bad-excel-exponent.csv")

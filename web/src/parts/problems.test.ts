@@ -12,4 +12,7 @@ it("writes a list that Excel opens and takes for no formula", () => {
       `2,amount,"'=1+""x""","not a number, or too large"\r\n` +
       '3,,-5,"two\nlines"\r\n',
   );
+  expect(problemsAsCsv(problems.slice(1), ["line", "column", "value", "reason"], "1 of 2")).toBe(
+    '\uFEFFline,column,value,reason\r\n3,,-5,"two\nlines"\r\n,,,1 of 2\r\n',
+  );
 });

@@ -5,10 +5,14 @@ export type Problem = FileProblem | FieldProblem;
 
 export const isOfFile = (problem: Problem): problem is FileProblem => "line" in problem;
 
-/** A CSV that Excel opens: with a byte order mark, CRLF, and no cell that it would take for a formula. */
-export function problemsAsCsv(problems: readonly FileProblem[], head: readonly string[]): string {
+/**
+ * A CSV that Excel opens: with a byte order mark, CRLF, and no cell that it would take for a formula. `rest` is said at its
+ * end, where there are problems that are not listed.
+ */
+export function problemsAsCsv(problems: readonly FileProblem[], head: readonly string[], rest = ""): string {
   const lines = problems.map(({ line, column, value, reason }) => [String(line), column ?? "", value ?? "", reason]);
-  return "\uFEFF" + [[...head], ...lines].map((cells) => cells.map(quote).join(",") + "\r\n").join("");
+  const last = rest === "" ? [] : [["", "", "", rest]];
+  return "\uFEFF" + [[...head], ...lines, ...last].map((cells) => cells.map(quote).join(",") + "\r\n").join("");
 }
 
 function quote(cell: string): string {
