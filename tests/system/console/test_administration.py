@@ -262,6 +262,7 @@ def test_definitions_are_edited_told_and_saved_as_a_whole(visit: Visit, site: Co
         ]
     )
     expect(page.get_by_text("No EID is left for label")).to_be_visible()
+    expect(page.get_by_role("cell", name="新计数器")).to_have_text("新计数器 not saved")
     assert definitions_of(site)[1001]["name"] == "活动积分"
     page.get_by_role("button", name="Save all of this").click()
     expect(changes).to_have_count(0)
