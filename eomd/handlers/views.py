@@ -55,6 +55,8 @@ class OperationView(TypedDict):
     operatorname: str
     dry_run: bool
     parent: int | None
+    #: the dry run whose plan it carries out
+    plan: int | None
     state: str
     status: int | None
     executed: int | None
@@ -344,6 +346,7 @@ def operation_view(operation: Operation, rows_per_s: float = 0, eta_s: float | N
         "operatorname": order.operatorname,
         "dry_run": order.dry_run,
         "parent": operation.parent,
+        "plan": operation.plan,
         "state": operation.state.value,
         "status": numbers[0],
         "executed": numbers[1],

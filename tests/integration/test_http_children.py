@@ -55,7 +55,7 @@ def test_the_timeline_tells_the_plan_of_an_undo_from_the_undo(site: Site) -> Non
     plan = ask(site, parent, "undo", {"dry_run": True}).data["id"]
     assert site.ended(plan)["state"] == "succeeded"
     undo = ask(site, plan, "commit").data["id"]
-    assert site.ended(undo)["parent"] == parent
+    assert (site.ended(undo)["parent"], site.ended(undo)["plan"]) == (parent, plan)
 
     def came(operation: int) -> list[tuple[str, int]]:
         items = site.get(f"/operations/{operation}/timeline").data["items"]
@@ -76,7 +76,7 @@ def test_a_plan_is_seen_and_committed_under_its_hash(site: Site, fish: Simulated
     assert answer.status == 201
     view = site.ended(answer.data["id"])
     assert (view["state"], view["operatorid"], view["operatorname"]) == ("succeeded", 9, "王")
-    assert (view["mode"], view["dry_run"]) == ("inc", False)
+    assert (view["mode"], view["dry_run"], view["plan"]) == ("inc", False, parent)
     assert fish.values([1001, 1002], [1, 2, 3]).tolist() == [[a + 5, b + 5] for a, b in before]
 
 

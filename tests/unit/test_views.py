@@ -26,6 +26,7 @@ def test_an_operation_has_exactly_the_documented_fields() -> None:
         "id": 12, "model": "modify", "mode": "inc", "cluster": "fish", "eids": [1001, 1002],
         "note": "inc_1001,1002",
         "description": "", "operatorid": 2**60, "operatorname": "李", "dry_run": False, "parent": None,
+        "plan": None,
         "state": "running", "status": 2, "executed": 0, "handleres": 0, "paused_by": None, "repeats": [],
         "approval": None,
         "rows": {"total": 10, "done": 4, "ok": 3, "failed": 1, "uncertain": 0},

@@ -61,6 +61,8 @@ export interface Operation {
   operatorname: string;
   dry_run: boolean;
   parent: number | null;
+  /** the dry run whose plan it carries out */
+  plan: number | null;
   state: State;
   status: number | null;
   executed: number | null;
