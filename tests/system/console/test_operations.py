@@ -167,6 +167,8 @@ def test_it_is_paused_resumed_and_cancelled_by_keyboard(
     press(page, "cancel")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("cannot be resumed")
+    expect(dialog.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Leave it as it is")).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect_state(page, "running")

@@ -29,8 +29,11 @@ function sentence(error: unknown): string {
   return i18n.global.te(key) ? `${translate(key)} ${error.msg}` : error.msg;
 }
 
-/** Asks before something that cannot be taken back lightly; true for yes. Who goes back to another page has said no. */
-export async function confirmed(question: string, title: string, yes: string): Promise<boolean> {
+/**
+ * Asks before something that cannot be taken back lightly; true for yes. Who goes back to another page has said no.
+ * `no` where "Cancel" could be taken for the thing itself.
+ */
+export async function confirmed(question: string, title: string, yes: string, no?: string): Promise<boolean> {
   return new Promise((resolve) => {
     const leave = () => {
       ElMessageBox.close();
@@ -41,7 +44,7 @@ export async function confirmed(question: string, title: string, yes: string): P
       resolve(answer);
     };
     addEventListener("popstate", leave);
-    ElMessageBox.confirm(question, title, { confirmButtonText: yes, type: "warning" }).then(
+    ElMessageBox.confirm(question, title, { confirmButtonText: yes, type: "warning", ...(no === undefined ? {} : { cancelButtonText: no }) }).then(
       () => say(true),
       () => say(false),
     );

@@ -7,6 +7,7 @@ export default {
   cancelTitle: "Cancel operation {id}?",
   cancelQuestion: "{done} of {total} rows are answered. What is done stays done; the other rows are not sent any more. A cancelled operation cannot be resumed.",
   cancelYes: "Cancel the operation",
+  cancelNo: "Leave it as it is",
   retry: "Retry {rows} row | Retry {rows} rows",
   undo: "Undo …",
   undoHint: "Undo makes a plan first, which changes nothing: you see it before anything is given back.",

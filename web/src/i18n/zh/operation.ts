@@ -7,6 +7,7 @@ export default {
   cancelTitle: "取消操作 {id}？",
   cancelQuestion: "已完成 {done} / {total} 行。已完成的保持不变，其余的行不再发送。取消后不能继续。",
   cancelYes: "确认取消",
+  cancelNo: "保持不变",
   retry: "重试 {rows} 行 | 重试 {rows} 行",
   undo: "撤销……",
   undoHint: "撤销前先生成变更计划，此时不作任何修改；确认计划后才会退回。",
