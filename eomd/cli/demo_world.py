@@ -40,13 +40,18 @@ class DemoCluster:
     name: str
     title: str
     nodes: int
-    eids: tuple[int, ...]
+    #: by EID, name and unit
+    eids: Mapping[int, tuple[str, str]]
 
 
 CLUSTERS = (
-    DemoCluster("fish", "捕鱼集群", 2, (1001, 1002)),
-    DemoCluster("common", "通用集群", 1, (1, 2, 3)),
+    DemoCluster("fish", "捕鱼集群", 2, {1001: ("活动积分", "分"), 1002: ("累计消耗", "金币")}),
+    DemoCluster(
+        "common", "通用集群", 1, {1: ("登录天数", "天"), 2: ("充值次数", "次"), 3: ("分享次数", "次")}
+    ),
 )
+#: of each counter
+HIGHEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class DemoWorld:
         for user in USERS:
             # nobody types it: they come in by links
             self._admin.send("POST", "/users", {**asdict(user), "password": secrets.token_urlsafe()})
+        self._admin.send("PUT", "/nosdata", _definitions())
 
     def link(self, user: str) -> str:
         """Return a new one-time link of a user."""
@@ -145,7 +151,7 @@ class DemoWorld:
         users = f"{FIRST_USER}-{FIRST_USER + self.users - 1}"
         arguments = ["evtsim", "--cluster", cluster.name, "--state", str(self.folder / cluster.name)]
         arguments += ["--users", users, "--fill", "1"]
-        arguments += [word for eid in cluster.eids for word in ("--eid", f"{eid}:0:1000000")]
+        arguments += [word for eid in cluster.eids for word in ("--eid", f"{eid}:0:{HIGHEST}")]
         arguments += ["--listen", "127.0.0.1:0"] * cluster.nodes
         simulator = self._start(arguments, stdout=subprocess.PIPE)
         assert simulator.stdout is not None
@@ -214,6 +220,19 @@ class _Lines:
             self._said += chunk
         whole = self._said.decode().rpartition("\n")[0]
         return [line for line in whole.splitlines() if line.startswith(word)]
+
+
+def _definitions() -> dict[str, object]:
+    """Return what the counters are called, so that they are found by name."""
+    bounds = {"minimum": 0, "maximum": HIGHEST, "editable": True}
+    return {
+        "clusters": [{"name": cluster.name, "title": cluster.title} for cluster in CLUSTERS],
+        "eids": [
+            {"cluster": cluster.name, "eid": eid, "name": name, "unit": unit, **bounds}
+            for cluster in CLUSTERS
+            for eid, (name, unit) in cluster.eids.items()
+        ],
+    }
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -44,6 +44,15 @@ def who_enters(url: str, said: str) -> str:
         return str(json.load(answer)["data"]["name"])
 
 
+def counters_of(url: str, said: str) -> dict[tuple[str, int], str]:
+    """Return the names by which the console offers counters."""
+    (token,) = (line.partition("=")[2] for line in said.splitlines() if "export EOMD_TOKEN=" in line)
+    asked = urllib.request.Request(f"{url}/nosdata", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked) as answer:
+        eids = json.load(answer)["data"]["eids"]
+    return {(eid["cluster"], eid["eid"]): eid["name"] for eid in eids}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_does_its_job_serves_and_goes_without_a_trace(tmp_path: Path, number: int) -> None:
     demo = start(tmp_path, "--batch", "2000")
@@ -53,6 +62,7 @@ def test_the_demo_does_its_job_serves_and_goes_without_a_trace(tmp_path: Path, n
         with urllib.request.urlopen(f"{url}/health") as answer:
             assert answer.status == 200
         assert who_enters(url, said) == "user zhao"
+        assert counters_of(url, said)["fish", 1001] == "活动积分"
         (world,) = (tmp_path / "tmp").iterdir()
         runtime = runtime_folder(world / "data", os.environ)
         assert runtime.exists()
