@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { labelEdges, rebin } from "./histogram";
 
 it("leaves one histogram as it is", () => {
-  expect(rebin([{ edges: [0, 5, 10], counts: [3, 4] }])).toEqual({ edges: [0n, 5n, 10n], counts: [[3, 4]] });
+  expect(rebin([{ edges: [0, 5, 10], counts: [3, 4] }])).toEqual({ edges: [0n, 5n, 10n], counts: [[3, 4]], single: false });
 });
 
 it("loses no row on the way to the same ranges", () => {
@@ -19,7 +19,23 @@ it("loses no row on the way to the same ranges", () => {
 
 it("knows what to do where all values are the same", () => {
   const same = { edges: [7, 7, 7], counts: [0, 9] };
-  expect(rebin([same, same])).toEqual({ edges: [7n, 7n], counts: [[9], [9]] });
+  expect(rebin([same, same])).toEqual({ edges: [7n, 8n], counts: [[9], [9]], single: true });
+  expect(rebin([same])).toEqual({ edges: [7n, 8n], counts: [[9]], single: true });
+});
+
+it("gives each of few values a bar of its own", () => {
+  // as the API has them: a value lies in the last bar that begins with it
+  const before = { edges: [0, 1, 1, 1, 2, 2, 2, 3, 3, 3], counts: [90, 0, 0, 7, 0, 0, 0, 0, 10] };
+  const after = { edges: [5, 5, 5], counts: [0, 107] };
+  expect(rebin([before])).toEqual({ edges: [0n, 1n, 2n, 3n, 4n], counts: [[90, 7, 0, 10]], single: true });
+  expect(rebin([before, after])).toEqual({
+    edges: [0n, 1n, 2n, 3n, 4n, 5n, 6n], counts: [[90, 7, 0, 10, 0, 0], [0, 0, 0, 0, 0, 107]], single: true,
+  });
+});
+
+it("keeps ranges where a bar may hold two values", () => {
+  expect(rebin([{ edges: [0, 1, 2], counts: [3, 4] }]).single).toBe(false);
+  expect(rebin([{ edges: [0, 2, 3], counts: [3, 0] }]).single).toBe(false);
 });
 
 it("tells edges apart that are near each other", () => {
