@@ -35,19 +35,22 @@ class Board:
 
     def remove(self, operation: int) -> None:
         """Show an operation as it ended."""
-        view = self._live.pop(operation)
-        self._meters.pop(operation)
-        self._ended[operation] = view()
+        shown = self._view(operation)
+        del self._live[operation], self._meters[operation]
+        self._ended[operation] = shown
         while len(self._ended) > ENDED_KEPT_MAX:
             self._ended.popitem(last=False)
 
     def find(self, operation: int) -> Operation | None:
-        view = self._live.get(operation)
-        return view() if view else self._ended.get(operation)
+        return self._view(operation) if operation in self._live else self._ended.get(operation)
 
     def live(self) -> Iterator[Operation]:
-        for view in self._live.values():
-            yield view()
+        for operation in self._live:
+            yield self._view(operation)
+
+    def _view(self, operation: int) -> Operation:
+        """Return a live one as it stands; one that has ended and is still being put away may be amended."""
+        return self._ended.get(operation) or self._live[operation]()
 
     def rate(self, operation: int) -> tuple[float, float | None]:
         """Return (rows per second of late, seconds left or None while unknown)."""
@@ -60,7 +63,7 @@ class Board:
 
     def amend(self, operation: Operation) -> None:
         """Show an ended operation as it is now, where it is still shown from here."""
-        if operation.id in self._ended:
+        if operation.id in self._ended or operation.id in self._live:
             self._ended[operation.id] = operation
 
     def forget(self, operation: int) -> None:

@@ -13,8 +13,9 @@ from eomd.errors import NotFoundError, WrongStateError
 from eomd.evt.simulator import Counter, SimulatedCluster, SimulatorSettings
 from eomd.model import VALUE_MAX, VALUE_MIN, Counts, Kind, State
 from eomd.operations.desk import Desire
+from eomd.operations.runner import Runner
 from eomd.storage.rows_file import RowsFile
-from tests.integration.life import CALLER, Home, lines, order, users
+from tests.integration.life import CALLER, Home, lines, order, until, users
 from tests.on_loop import on_loop
 
 
@@ -221,6 +222,27 @@ async def test_an_undo_is_planned_and_the_commit_of_its_plan_is_the_undo(
             again, created = await life.desk.derive(kind, operation, Desire(), CALLER)
             assert (again.id, created) == (done.id, False)
         assert f"operation {done.id} undoes it" in await refused(life, Kind.UNDO, changed.id, dry_run=True)
+
+
+@on_loop
+async def test_a_plan_that_is_still_being_put_away_gives_up_its_place_too(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, close = asyncio.Event(), Runner._close
+
+    async def close_late(runner: Runner) -> None:
+        await away.wait()
+        await close(runner)
+
+    async with home.life() as life:
+        changed = await run(life, "inc", lines(users(3), 5))
+        monkeypatch.setattr(Runner, "_close", close_late)
+        old = await derive(life, Kind.UNDO, changed.id, dry_run=True)
+        await derive(life, Kind.UNDO, changed.id, dry_run=True)
+        assert "newer plan" in await refused(life, Kind.COMMIT, old.id)
+        away.set()
+        await until(lambda: not list(life.desk.board.live()), "both put away")
+        assert "newer plan" in await refused(life, Kind.COMMIT, old.id)
 
 
 @on_loop
