@@ -25,8 +25,11 @@ _EFFECTS = {"cancel": State.CANCELLED.value, "pause": State.PAUSED.value, "resum
 
 _STATES = {state.value for state in State}
 _HANDED_IN = "handed in by "
-#: said by the audit already, and with more
-_DECISIONS = ("approved by ", "rejected by ", "rejected: nobody")
+#: said by the audit already, and with more: notes of the log by the acts that tell of them
+_TOLD = (
+    ({"approve", "reject", "expire"}, re.compile(r"approved by |rejected by |rejected: nobody")),
+    ({"settle"}, re.compile(r"[\d,]+ uncertain rows settled as ")),
+)
 _STATE = re.compile(
     r"(?P<state>[a-z_]+)(?: by (?P<by>[a-z]+))?(?: \((?P<why>.*)\))?; (?P<counts>[\d,]+ of .*)"
 )
@@ -57,11 +60,12 @@ class Event:
 def tell_all(operation: Operation, audit: Sequence[AuditEntry], lines: Iterable[str]) -> list[Event]:
     """Return what happened, oldest first."""
     acts = [_act(entry) for entry in audit]
-    decided = any(act.what in ("approve", "reject", "expire") for act in acts)
+    done = {act.what for act in acts}
+    told = [note for acts_of, note in _TOLD if done & acts_of]
     logged = [
         event
         for event in _logged(lines)
-        if not (decided and event.what == NOTE and (event.text or "").startswith(_DECISIONS))
+        if not (event.what == NOTE and any(note.match(event.text or "") for note in told))
     ]
     acts, logged = _join_hand_in(operation, acts, logged)
     events = [*(_before_effect(act, logged) for act in acts), *logged, *_remembered(operation, logged)]

@@ -83,7 +83,8 @@ def test_an_act_comes_before_what_it_led_to_and_a_decision_is_told_once() -> Non
 
 def test_children_and_verdicts_are_named() -> None:
     entries = [act(1, "undo", child=15, rows=3), act(2, "settle", **{"as": "applied", "rows": 2})]
-    undo, settle = tell_all(operation(state=State.FOREIGN), entries, [])[1:]
+    lines = [line(2, "2 uncertain rows settled as applied")]
+    undo, settle = tell_all(operation(state=State.FOREIGN), entries, lines)[1:]
     assert (undo.what, undo.related) == ("undo", 15)
     assert (settle.what, settle.text) == ("settle", "applied: 2")
 

@@ -160,6 +160,9 @@ def test_what_does_not_belong_to_the_list_is_not_offered(
     expect(rows(everybody)).to_have_count(PAGE)
     for page in (ninth, own):
         expect(page.locator("[data-total]")).to_have_text("Operations: 0")
+    expect(own.get_by_text("These are your own")).to_be_visible()
+    for page in (everybody, ninth):
+        expect(page.get_by_text("These are your own")).to_have_count(0)
     source = write_users(tmp_path / "others.csv", range(1, 4))
     hand_in_number(many, source, 1)
     expect(everybody.locator("[data-newer]")).to_have_text("Show 1 newer")

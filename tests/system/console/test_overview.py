@@ -91,7 +91,7 @@ def test_each_is_shown_what_waits_for_whom(visit: Visit, own_site: ConsoleSite, 
     expect(mine).to_contain_text("1,000")
     others = waiting.locator("[data-group='others']")
     expect(others).to_contain_text("Goes on by itself as soon as 标签集群 can be used.")
-    expect(others).to_contain_text("paused · cluster away")
+    expect(others).to_contain_text("paused · cluster not available")
 
     visitor = visit(Role.APPROVER, at=own_site)
     page = visitor.open("/")

@@ -172,7 +172,7 @@ export default {
     intro: "What a file is handed in as, when it is dropped into a folder of the inbox",
     off: "The inbox is off: files that are dropped are not taken.",
     where: "Set under [inbox.recipes] in eomd's configuration file, not here.",
-    none: "There is no recipe that you may see.",
+    none: "There is no recipe, or none that you may see.",
     folder: "Folder",
     operator: "In the name of",
     owner: "whoever owns the file, by the server's users",

@@ -18,6 +18,7 @@ export default {
   search: "Search",
   clear: "Clear",
   total: "Operations: {total}",
+  ownOnly: "These are your own; an operator's number shows another's.",
   newer: "Show {count} newer",
   none: "No operation fits.",
   pages: "Pages",

@@ -14,7 +14,7 @@ export default {
   },
   pausedBy: {
     person: "by a person",
-    cluster: "cluster away",
+    cluster: "cluster not available",
     disk: "disk short",
     brake: "by the brake",
     canary: "by the canary",

@@ -171,7 +171,7 @@ export default {
     intro: "文件放入收件箱的文件夹后如何提交。收件箱：",
     off: "收件箱未启用：放入的文件不会被处理。",
     where: "在 eomd 配置文件的 [inbox.recipes] 中设置，此处不能修改。",
-    none: "没有您可以查看的配方。",
+    none: "没有配方，或没有您可以查看的配方。",
     folder: "文件夹",
     operator: "操作人",
     owner: "文件的所有者，按服务器用户识别",

@@ -18,6 +18,7 @@ export default {
   search: "查询",
   clear: "清空",
   total: "共 {total} 个操作",
+  ownOnly: "仅列出您本人的操作；填写操作人编号可查看他人的操作。",
   newer: "显示 {count} 个新操作",
   none: "没有符合条件的操作。",
   pages: "翻页",
