@@ -72,6 +72,15 @@ def operation_of(page: Page, other_than: int | None = None) -> int:
     return int(page.url.rpartition("/")[2])
 
 
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until this is reached."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"the Tab key does not lead to {selector}")
+
+
 def value_of(bar: Locator) -> int:
     return int(bar.get_attribute("aria-valuenow") or 0)
 

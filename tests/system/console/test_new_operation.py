@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from eomd.model import Role
 from tests.system.console.conftest import Visit
@@ -23,6 +23,7 @@ from tests.system.console.steps import (
     make_plan,
     operation_of,
     pick,
+    tab_to,
     type_rows,
 )
 from tests.system.console.visitor import DATA, NARROW, WIDE, Language, Theme
@@ -197,14 +198,6 @@ def test_the_way_through_by_keyboard_alone(visit: Visit, source: Path, site: Con
     tab_to(page, ".commit button.el-button--primary")
     keyboard.press("Enter")
     assert handed_in(page, site)["eids"] == [1002]
-
-
-def tab_to(page: Page, selector: str) -> None:
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            return
-    raise AssertionError(f"the Tab key does not lead to {selector}")
 
 
 # what the API refuses

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from eomd.model import Role
 from tests.system.console.conftest import Visit
 from tests.system.console.site import ConsoleSite, open_console_site
-from tests.system.console.steps import LARGE_ROWS, hand_in, operation_of, type_rows, value_of
+from tests.system.console.steps import LARGE_ROWS, hand_in, operation_of, tab_to, type_rows, value_of
 from tests.system.console.visitor import DATA, GONE, NARROW, WIDE, Language, Theme, Visitor
 from tests.watched import another_server, server_of
 from tests.world import wait_until, write_users
@@ -254,6 +254,32 @@ def test_who_decides_sees_the_plan(guarded: ConsoleSite, visit: Visit, tmp_path:
     expect_state(mine, "succeeded")
 
 
+def test_it_is_approved_and_undone_by_keyboard_alone(
+    guarded: ConsoleSite, visit: Visit, tmp_path: Path
+) -> None:
+    before = counters(guarded, tmp_path)
+    identity = change(guarded, tmp_path, amount=2 * LARGEST)
+    theirs = open_operation(visit(Role.APPROVER, at=guarded), identity)
+    tab_to(theirs, "form textarea")
+    theirs.keyboard.type("agreed")
+    tab_to(theirs, "[data-action=approve]")
+    theirs.keyboard.press("Enter")
+    expect_state(theirs, "succeeded")
+    tab_to(theirs, "[data-action=undo]")
+    theirs.keyboard.press("Enter")
+    plan = operation_of(theirs, identity)
+    expect(theirs.get_by_role("heading", name="Plan of the undo")).to_be_visible()
+    tab_to(theirs, "[data-action=commit]")
+    theirs.keyboard.press("Enter")
+    undo = operation_of(theirs, plan)
+    expect_state(theirs, "awaiting_approval")
+    another = open_operation(visit(Role.ADMIN, at=guarded), undo)
+    another.get_by_label("Reason").fill("agreed")
+    act(another, "approve")
+    expect_state(theirs, "succeeded")
+    assert counters(guarded, tmp_path) == before
+
+
 # --- undo
 
 
@@ -325,9 +351,11 @@ def test_uncertain_rows_are_settled_one_way_and_the_other(
     expect(watcher.locator("[data-settle]")).to_have_count(0)
     page = open_operation(visit(Role.APPROVER, at=forgetful), identity)
     expect(page.locator("[data-open]")).to_have_text(f"{uncertain} of {uncertain} are open.")
-    for box in page.locator("[data-row] input").all()[:2]:
-        box.check()
-    page.locator("[data-settle=chosen-applied]").click()
+    for row in page.locator("[data-row]").all()[:2]:
+        tab_to(page, f"[data-row='{row.get_attribute('data-row')}'] input")
+        page.keyboard.press("Space")
+    tab_to(page, "[data-settle=chosen-applied]")
+    page.keyboard.press("Enter")
     expect(page.locator("[data-open]")).to_have_text(f"{uncertain - 2} of {uncertain} are open.")
     expect(page.locator("[data-count=ok]")).to_contain_text(f"{100 - uncertain + 2}")
     page.locator("[data-settle=all-not_applied]").click()
