@@ -276,6 +276,8 @@ class Desk:
         Raises ForbiddenError for a caller who is no known person, and as `Settling.settle`.
         """
         caller.demand_known()
+        # else its end, told late, would stand in the ledger over what is settled now
+        await self.schedule.put_away(operation)
         settled, count = await self.settling.settle(operation, rows, verdict, desire)
         detail = {"as": verdict.word, "rows": count}
         if count and verdict is Verdict.SEND_AGAIN:

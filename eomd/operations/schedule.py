@@ -195,6 +195,12 @@ class Schedule:
         self._board.remove(runner.operation.id)
         return runner.view()
 
+    async def put_away(self, operation: int) -> None:
+        """Wait until the ledger has been told of an operation's end, as long as that may take."""
+        runner, task = self._runners.get(operation), self._tasks.get(operation)
+        if runner is not None and task is not None and runner.operation.state.ended:
+            await asyncio.wait({task}, timeout=runner.patience_s)
+
     def find(self, operation: int, action: str) -> Runner:
         """Raises NotFoundError where it is not in hand, WrongStateError where its state forbids it."""
         runner = self._runners.get(operation)

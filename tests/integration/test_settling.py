@@ -13,8 +13,9 @@ from eomd.errors import InvalidConfigError, WrongStateError
 from eomd.evt.simulator import Faults, SimulatedCluster, SimulatorSettings
 from eomd.model import Counts, Kind, Operation, State
 from eomd.operations.desk import Desire
+from eomd.operations.reports import Reports
 from eomd.storage.settlement import Verdict
-from tests.integration.life import CALLER, Home, Life, lines, order, users
+from tests.integration.life import CALLER, Home, Life, lines, order, until, users
 from tests.journal import count_applied
 from tests.on_loop import on_loop
 
@@ -101,6 +102,30 @@ async def test_a_commit_shows_what_its_plan_had_read(home: Home, fish: Simulated
         for item in await shown(life, child.id):
             assert item["before"] == before[item["user"]]
             assert item["after"] == [before[item["user"]][0] + 5]
+
+
+@on_loop
+async def test_who_settles_before_the_ledger_knows_the_end_has_the_last_word(
+    home: Home, fish: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, tell = asyncio.Event(), Reports.tell
+
+    async def tell_late(reports: Reports, operation: Operation) -> None:
+        if operation.state.ended:
+            await told.wait()
+        await tell(reports, operation)
+
+    monkeypatch.setattr(Reports, "tell", tell_late)
+    async with home.life() as life:
+        parent = await left_uncertain(life, fish, "inc")
+        settling = asyncio.create_task(settle(life, parent.id, Verdict.APPLIED))
+        # it waits; would it not, it would be done by then
+        await asyncio.wait({settling}, timeout=0.5)
+        told.set()
+        settled, _ = await settling
+        await until(lambda: not list(life.desk.board.live()), "the end told")
+        assert settled.counts == Counts(400, 400, 400, 0, 0)
+        assert (await life.recorded(parent.id)).counts == settled.counts
 
 
 @on_loop
