@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from eomd.evt.cap import ROWS_MAX
 from eomd.evt.cluster import Cluster
 from eomd.model import PausedBy
 from eomd.operations.brake import ROWS_MIN, Brake, BrakeLimits
@@ -13,8 +14,8 @@ from eomd.operations.rules import Rules
 
 #: between two looks at how long answers take
 LATENCY_LOOK_S = 1.0
-#: rows that may be on their way before any is answered; from so many on, all that the pool takes
-AHEAD_ROWS_MIN, AHEAD_ROWS_MAX = 2 * ROWS_MIN, 65_536
+#: rows that may be on their way before any is answered
+AHEAD_ROWS_MIN = 2 * ROWS_MIN
 
 
 class Guard:
@@ -60,7 +61,8 @@ class Guard:
     def _allow(self, limits: BrakeLimits, answered: int) -> None:
         """Let as many rows be on their way as were answered: what fails at once is held back in time."""
         ahead = max(AHEAD_ROWS_MIN, answered)
-        self._feed.ahead = ahead if limits.failed_share and ahead < AHEAD_ROWS_MAX else None
+        # from there on the pool itself takes no more
+        self._feed.ahead = ahead if limits.failed_share and ahead < ROWS_MAX else None
         self._wake()
 
     async def watch(self, cluster: Cluster) -> None:
